@@ -1,0 +1,85 @@
+import type {
+  Clock,
+  DeviceSlug,
+  DeviceSpecOf,
+  DriverName,
+  Lifecycle,
+  Logger,
+  PointId,
+  PointNo,
+  SampleSink,
+  Value,
+} from '@millwright/protocol';
+
+/** A device with its points numbered: what a driver is given. Points a driver cannot serve were refused before. */
+export interface DriverDevice<D extends DriverName = DriverName> {
+  readonly spec: DeviceSpecOf<D>;
+  /** One number per point of `spec.points`. */
+  readonly numbers: ReadonlyMap<PointId, PointNo>;
+}
+
+export type DeviceState =
+  | { readonly online: true }
+  /** `why` is a sentence for people. */
+  | { readonly online: false; readonly why: string };
+
+/** MQTT as a driver needs it: the gateway's own broker in-process, or a client of another broker. */
+export interface MqttLink extends Lifecycle {
+  /** `handler` must not keep `payload`. @returns unsubscribe */
+  subscribe(filter: string, handler: (topic: string, payload: Uint8Array) => void): () => void;
+  publish(
+    topic: string,
+    payload: Uint8Array | string,
+    options?: { readonly retain?: boolean; readonly qos?: 0 | 1 },
+  ): Promise<void>;
+  /** Called with the current state at once, then on every change. @returns unsubscribe */
+  onState(listener: (connected: boolean) => void): () => void;
+}
+
+export interface DriverDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Gets every sample; the batch is the driver's own again when the call returns. */
+  readonly sink: SampleSink;
+  /** Called on every change of a device's reachability, at most once per change. */
+  readonly onState: (device: DeviceSlug, state: DeviceState) => void;
+  /** The gateway's own broker, for devices with `broker: local`. */
+  readonly localBroker?: MqttLink;
+}
+
+/**
+ * Serves all devices of one line (a TCP connection, a serial bus, a broker, a machine).
+ *
+ * Rules every driver keeps, checked by the contract suite:
+ * - `start` returns without waiting for devices; an unreachable device is a state, not an error;
+ * - it reconnects by itself, for ever, with bounded and jittered backoff;
+ * - a device that stops answering has a `bad` sample with the reason for each of its points, once per outage,
+ *   one `onState` down and one up;
+ * - a value that cannot be decoded is a `bad` sample, never a thrown error and never a wrong value;
+ * - after `stop` resolves the sink is not called again and no socket, timer or process is left.
+ */
+export interface Driver extends Lifecycle {
+  /**
+   * Writes one value, in the point's declared unit.
+   * @throws UnavailableError `DEVICE_OFFLINE`; InvalidInputError when the device refuses or the value cannot be encoded
+   */
+  write(
+    device: DeviceSlug,
+    point: PointId,
+    value: Value,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>;
+  /**
+   * Reads one point from the device now, past any cache.
+   * @returns null when the protocol cannot be asked (MQTT): the caller waits for the next sample instead
+   */
+  read(device: DeviceSlug, point: PointId, options: { readonly signal: AbortSignal }): Promise<Value | null>;
+}
+
+/** What a protocol's folder exports: `device-drivers/src/<driver>/index.ts`. */
+export interface DriverModule<D extends DriverName = DriverName> {
+  readonly driver: D;
+  /** Devices with the same line share one `Driver`. */
+  lineOf(spec: DeviceSpecOf<D>): string;
+  create(devices: readonly DriverDevice<D>[], deps: DriverDeps): Driver;
+}

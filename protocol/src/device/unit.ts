@@ -1,0 +1,20 @@
+import ucum from '@lhncbc/ucum-lhc';
+import { z } from 'zod';
+
+/** A UCUM code, case-sensitive: `kW`, `Cel`, `m3/h`, `%`. */
+export const UnitCode = z
+  .string()
+  .max(64)
+  .superRefine((code, context) => {
+    const answer = ucum.UcumLhcUtils.getInstance().validateUnitString(code, true);
+    if (answer.status === 'valid') return;
+    const near = answer.suggestions?.flatMap((s) => s.units.map((unit) => unit[0])).slice(0, 3) ?? [];
+    const hint = near.length > 0 ? `; did you mean ${near.map((unit) => `"${unit}"`).join(' or ')}?` : '';
+    context.addIssue({ code: 'custom', message: `"${code}" is not a UCUM unit${hint}` });
+  });
+
+/** @returns `value` in unit `to`, or null when the units do not measure the same thing */
+export function convertUnit(value: number, from: string, to: string): number | null {
+  if (from === to) return value;
+  return ucum.UcumLhcUtils.getInstance().convertUnitTo(from, value, to).toVal;
+}

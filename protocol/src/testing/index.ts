@@ -1,0 +1,2 @@
+export * from './memory-clock.ts';
+export * from './memory-logger.ts';

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { JsonValueSchema } from './json-value.ts';
+
+/** Something that should have been recorded and was not: the fact, and how much of it is known. */
+export const GapRecord = z.object({
+  reason: z.enum([
+    'journal-full',
+    'gateway-down',
+    'disk-error',
+    'journal-reset',
+    'driver-restarted',
+    'clock-jump',
+  ]),
+  fromMs: z.number(),
+  toMs: z.number(),
+  /** Samples known to be lost; absent when nobody can know (the gateway was down). */
+  samples: z.int().nonnegative().optional(),
+  detail: z.string().max(500).optional(),
+});
+export type GapRecord = z.infer<typeof GapRecord>;
+
+/** A line of the gateway's event journal: alarms, writes and their receipts, starts and stops. */
+export const EventRecord = z.object({
+  id: z.string().max(64),
+  atMs: z.number(),
+  type: z.enum([
+    'gateway.started',
+    'gateway.stopped',
+    'device.online',
+    'device.offline',
+    'alarm.raised',
+    'alarm.cleared',
+    'command.accepted',
+    'command.done',
+    'command.refused',
+    'command.unknown',
+    'config.changed',
+    'config.refused',
+    'disk.full',
+    'disk.recovered',
+  ]),
+  device: z.string().max(64).optional(),
+  point: z.string().max(128).optional(),
+  /** One sentence for people. */
+  message: z.string().max(1000),
+  data: z.record(z.string(), JsonValueSchema).optional(),
+});
+export type EventRecord = z.infer<typeof EventRecord>;
+
+/**
+ * One entry of a gateway's journal on its way up. Entries are ordered by (epoch, seq) and acknowledged
+ * cumulatively. A `gap` with reason `journal-full` stands for all of `seq … seqEnd`; every other entry has `seqEnd = seq`.
+ */
+export const JournalEntry = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('frame'),
+    epoch: z.int(),
+    seq: z.int(),
+    seqEnd: z.int(),
+    bytes: z.instanceof(Uint8Array),
+  }),
+  z.object({ kind: z.literal('gap'), epoch: z.int(), seq: z.int(), seqEnd: z.int(), gap: GapRecord }),
+  z.object({ kind: z.literal('event'), epoch: z.int(), seq: z.int(), seqEnd: z.int(), event: EventRecord }),
+]);
+export type JournalEntry = z.infer<typeof JournalEntry>;
+
+/** A place in a gateway's journal: everything up to and including `seq` of `epoch`. */
+export const JournalPosition = z.object({ epoch: z.int(), seq: z.int() });
+export type JournalPosition = z.infer<typeof JournalPosition>;
