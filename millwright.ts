@@ -1,9 +1,31 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+// CommonJS syntax and no types, so that a Node too old for TypeScript still gets as far as the next line.
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  console.error(
+    `Millwright needs Node 24.7 or newer and this is ${process.versions.node}: ` +
+      'use "npm start" or "npm run millwright -- <noun> <verb>", which bring their own.',
+  );
+  process.exit(1);
+}
 
-const program = new Command('millwright')
-  .description('Watch, run and mend the machines of a place, and prove what was done.')
-  .showHelpAfterError()
-  .showSuggestionAfterError();
+async function main() {
+  const { Command } = await import('commander');
+  const program = new Command('millwright')
+    .description('Watch, run and mend the machines of a place, and prove what was done.')
+    .showHelpAfterError('(add --help for what is possible here)')
+    .showSuggestionAfterError();
+  const rooms = await Promise.all([
+    import('@millwright/gateway/cli'),
+    import('@millwright/device-drivers/cli'),
+    import('@millwright/fleet-controller/cli'),
+    import('@millwright/cloud-core/cli'),
+  ]);
+  for (const room of rooms) room.register(program);
+  await program.parseAsync();
+}
 
-await program.parseAsync();
+main().catch((error) => {
+  console.error(`millwright: ${error instanceof Error ? error.message : error}`);
+  if (typeof error?.hint === 'string') console.error(`  ${error.hint}`);
+  process.exitCode = error?.code === 'CONFIG_INVALID' ? 2 : 1;
+});

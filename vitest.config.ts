@@ -1,8 +1,14 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+const reports = process.env['MILLWRIGHT_TEST_REPORTS'];
 
 /** Network and process tests share one machine of two cores: files run one after another there. */
 export default defineConfig({
   test: {
+    ...(reports === undefined
+      ? {}
+      : { reporters: ['default', ['json', { outputFile: join(reports, `${process.pid}.json`) }]] }),
     projects: [
       {
         test: {
@@ -10,7 +16,8 @@ export default defineConfig({
           include: [
             '{protocol,gateway,device-drivers,edge-models,vault-sync,fleet-controller,cloud-core}/src/**/*.test.ts',
           ],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           maxWorkers: 2,
         },
       },
@@ -19,8 +26,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/{integration,contract,chaos,security,e2e,conformance}/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           fileParallelism: false,
         },
       },
