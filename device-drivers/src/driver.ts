@@ -45,6 +45,8 @@ export interface DriverDeps {
   readonly onState: (device: DeviceSlug, state: DeviceState) => void;
   /** The gateway's own broker, for devices with `broker: local`. */
   readonly localBroker?: MqttLink;
+  /** The value of an environment variable that a `connect` block names (`passwordEnv`), never logged. */
+  readonly secret?: (name: string) => string | undefined;
 }
 
 /**

@@ -92,6 +92,7 @@ export const OpcuaConnect = z.strictObject({
 
 export const MqttPoint = z.strictObject({
   ...pointShape,
+  /** Topic filter; a leading `~` stands for `base` of the device's `connect` block. */
   topic: z.string().min(1).max(512),
   /** JSONPath (RFC 9535) into a JSON payload; absent: the payload is the value. */
   pick: z.string().startsWith('$').optional(),
@@ -108,6 +109,15 @@ export const MqttConnect = z.strictObject({
     z.literal('local'),
     z.string().regex(/^mqtts?:\/\/[^\s]+$/, 'must be "local" or an mqtt:// or mqtts:// URL'),
   ]),
+  /** What a leading `~` in this device's topics stands for: lets one type serve many devices. */
+  base: z
+    .string()
+    .regex(
+      /^[^+#~]*[^+#~/]$/,
+      'must be a topic without wildcards and without "/" at its end, such as "hall/th"',
+    )
+    .max(256)
+    .optional(),
   /** Topic that says "online" or "offline", usually a last will. */
   availability: z.string().max(512).optional(),
   username: z.string().optional(),
