@@ -41,7 +41,10 @@ export interface DriverDeps {
   readonly logger: Logger;
   /** Gets every sample; the batch is the driver's own again when the call returns. */
   readonly sink: SampleSink;
-  /** Called on every change of a device's reachability, at most once per change. */
+  /**
+   * Called on every change of a device's reachability, at most once per change.
+   * The driver logs the change too, once (`warn` down, `info` up, with `device`): the listener need not.
+   */
   readonly onState: (device: DeviceSlug, state: DeviceState) => void;
   /** The gateway's own broker, for devices with `broker: local`. */
   readonly localBroker?: MqttLink;
@@ -58,7 +61,8 @@ export interface DriverDeps {
  * - a device that stops answering has a `bad` sample with the reason for each of its points, once per outage,
  *   one `onState` down and one up;
  * - a value that cannot be decoded is a `bad` sample, never a thrown error and never a wrong value;
- * - after `stop` resolves the sink is not called again and no socket, timer or process is left.
+ * - after `stop` resolves the sink is not called again and no socket, timer or process is left;
+ * - a device that is up again reports every point anew as soon as its protocol delivers it, changed or not.
  */
 export interface Driver extends Lifecycle {
   /**
@@ -83,5 +87,6 @@ export interface DriverModule<D extends DriverName = DriverName> {
   readonly driver: D;
   /** Devices with the same line share one `Driver`. */
   lineOf(spec: DeviceSpecOf<D>): string;
+  /** @throws InvalidInputError when a point names an address, encoding or option that its device cannot have */
   create(devices: readonly DriverDevice<D>[], deps: DriverDeps): Driver;
 }

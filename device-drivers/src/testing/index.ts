@@ -1,0 +1,3 @@
+export * from './describe-driver.ts';
+export * from './recorder.ts';
+export * from './tracking-clock.ts';
