@@ -1,7 +1,7 @@
 import { LimitError } from '../errors.ts';
 import type { PointNo } from '../ids.ts';
-import { GOOD, type QualityByte, qualityOf, reasonOf } from './quality.ts';
-import { Kind, type Sample, type Value } from './value.ts';
+import { bad, GOOD, type QualityByte, qualityOf, reasonOf } from './quality.ts';
+import { Kind, MAX_TEXT_LENGTH, type Sample, type Value } from './value.ts';
 
 /**
  * Samples in columns: row `i` is `(point[i], tSourceMs[i], tGatewayMs[i], kind[i], value or bits or strings, quality[i])`.
@@ -79,6 +79,7 @@ export class SampleBatch {
     this.bits[this.#row(point, tSourceMs, tGatewayMs, kind, quality)] = value;
   }
 
+  /** A text longer than `MAX_TEXT_LENGTH` becomes no value, `bad` with reason `out-of-range`: it is never cut. */
   pushText(
     point: PointNo,
     tSourceMs: number,
@@ -86,6 +87,10 @@ export class SampleBatch {
     value: string,
     quality: QualityByte = GOOD,
   ): void {
+    if (value.length > MAX_TEXT_LENGTH) {
+      this.pushNull(point, tSourceMs, tGatewayMs, bad('out-of-range'));
+      return;
+    }
     this.value[this.#row(point, tSourceMs, tGatewayMs, Kind.text, quality)] = this.strings.push(value) - 1;
   }
 

@@ -10,6 +10,9 @@ export const Kind = {
 export type Kind = (typeof Kind)[keyof typeof Kind];
 export type KindName = keyof typeof Kind;
 
+/** UTF-16 code units of one text value: a sample with a text of this length always fits a frame. */
+export const MAX_TEXT_LENGTH = 8192;
+
 /** A value in the hands of a program. `null` = no value (then the quality says why). */
 export type Value = number | bigint | boolean | string | null;
 
