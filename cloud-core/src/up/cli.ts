@@ -9,9 +9,21 @@ export function registerUp(program: Command): void {
     .command('up')
     .description('Run a whole world on this machine: simulated devices, gateways, regions, cloud and vault')
     .argument('<directory>', 'folder with a world.yaml, such as docs/examples/small-world')
-    .option('--state <directory>', 'where everything is kept; a second start goes on from it', '.state/small-world')
-    .option('--port-base <number>', 'first port of the world; all others follow it', parsePort, DEFAULT_PORT_BASE)
-    .option('--ready-file <file>', 'write addresses, a bearer token and process ids there, as JSON, once all is ready')
+    .option(
+      '--state <directory>',
+      'where everything is kept; a second start goes on from it',
+      '.state/small-world',
+    )
+    .option(
+      '--port-base <number>',
+      'first port of the world; all others follow it',
+      parsePort,
+      DEFAULT_PORT_BASE,
+    )
+    .option(
+      '--ready-file <file>',
+      'write addresses, a bearer token and process ids there, as JSON, once all is ready',
+    )
     .addHelpText('after', '\nExample:\n  millwright up docs/examples/small-world --port-base 8300\n')
     .action(async (directory: string, options: { state: string; portBase: number; readyFile?: string }) => {
       const { runUp } = await import('./run.ts');
@@ -27,6 +39,7 @@ export function registerUp(program: Command): void {
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('must be a port, 1–65535');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('must be a port, 1–65535');
   return port;
 }

@@ -6,7 +6,10 @@ export function portsFrom(base: number, offsets: Readonly<Record<string, number>
   const ports: Record<string, number> = {};
   for (const [name, offset] of Object.entries(offsets)) {
     if (base < 1 || base + offset > 65_535) {
-      throw new InvalidInputError('PORT_BASE', `--port-base ${base}: port ${name} would be ${base + offset}, above 65535 or below 1`);
+      throw new InvalidInputError(
+        'PORT_BASE',
+        `--port-base ${base}: port ${name} would be ${base + offset}, above 65535 or below 1`,
+      );
     }
     ports[name] = base + offset;
   }

@@ -1,6 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
-import { type Clock, delay, describeError, type Lifecycle, type Logger, UnavailableError } from '@millwright/protocol';
+import {
+  type Clock,
+  delay,
+  describeError,
+  type Lifecycle,
+  type Logger,
+  UnavailableError,
+} from '@millwright/protocol';
 import { createStream, type RotatingFileStream } from 'rotating-file-stream';
 
 export interface ProcessSpec {
@@ -70,7 +77,10 @@ export class SupervisedProcess implements Lifecycle {
    * @returns the parsed ready file
    * @throws UnavailableError `PROCESS_NOT_READY` after `timeoutMs`, or at once when it keeps falling
    */
-  async ready(options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<Record<string, unknown>> {
+  async ready(options: {
+    readonly signal: AbortSignal;
+    readonly timeoutMs: number;
+  }): Promise<Record<string, unknown>> {
     const { clock } = this.#deps;
     const deadline = clock.monotonicMs() + options.timeoutMs;
     for (;;) {
@@ -113,7 +123,10 @@ export class SupervisedProcess implements Lifecycle {
       if (signal.aborted) return;
       this.#restarts += 1;
       if (clock.monotonicMs() - startedMs > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
-      logger.warn({ process: this.spec.name, end, againInMs: backoffMs }, 'a process fell; starting it again');
+      logger.warn(
+        { process: this.spec.name, end, againInMs: backoffMs },
+        'a process fell; starting it again',
+      );
       await delay(clock, backoffMs * (0.5 + Math.random() / 2), { signal }).catch(() => undefined);
       backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
     }

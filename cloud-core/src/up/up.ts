@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Clock, delay, type Logger, parseYamlDocument, stopAll, UnavailableError } from '@millwright/protocol';
+import {
+  type Clock,
+  delay,
+  type Logger,
+  parseYamlDocument,
+  stopAll,
+  UnavailableError,
+} from '@millwright/protocol';
 import { Listr } from 'listr2';
 import { z } from 'zod';
 import { expectPortsFree, portsFrom } from './ports.ts';
@@ -28,7 +35,11 @@ const START_TIMEOUT_MS = 60_000;
 const FIRST_VALUES_TIMEOUT_MS = 60_000;
 const WATCH_MS = 500;
 
-const RegionReady = z.object({ signInUrl: z.string(), uplinkAddress: z.string(), postgresPid: z.int().optional() });
+const RegionReady = z.object({
+  signInUrl: z.string(),
+  uplinkAddress: z.string(),
+  postgresPid: z.int().optional(),
+});
 const PostgresReady = z.object({ url: z.string(), pid: z.int() });
 
 /** Runs a world's processes, from an empty folder or from what an earlier run left in `state`. */
@@ -56,9 +67,18 @@ export class Up {
     const steps = new Listr(
       [
         { title: 'Simulated devices, database of the cloud', task: () => this.#startGround(world, signal) },
-        { title: `Regions ${world.regions.map((region) => region.id).join(' and ')}, cloud`, task: () => this.#startRegions(world, signal) },
+        {
+          title: `Regions ${world.regions.map((region) => region.id).join(' and ')}, cloud`,
+          task: () => this.#startRegions(world, signal),
+        },
         { title: `${world.gateways.length} gateways`, task: () => this.#startGateways(world, signal) },
-        { title: 'First values of every device', task: (_, task) => this.#awaitValues(world, signal, (text) => { task.output = text; }) },
+        {
+          title: 'First values of every device',
+          task: (_, task) =>
+            this.#awaitValues(world, signal, (text) => {
+              task.output = text;
+            }),
+        },
       ],
       { concurrent: false, fallbackRendererCondition: () => process.stdout.isTTY !== true },
     );
@@ -74,7 +94,8 @@ export class Up {
       await delay(this.#deps.clock, WATCH_MS, options).catch(() => undefined);
       await this.#refreshOwned();
       const processes = this.#processIds();
-      if (this.#ready === undefined || JSON.stringify(processes) === JSON.stringify(this.#ready.processes)) continue;
+      if (this.#ready === undefined || JSON.stringify(processes) === JSON.stringify(this.#ready.processes))
+        continue;
       this.#ready = { ...this.#ready, processes };
       await this.#writeReady();
     }
@@ -89,7 +110,11 @@ export class Up {
     const { directory, portBase, state } = this.#options;
     const file = join(directory, 'world.yaml');
     const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-      throw new UnavailableError('WORLD_MISSING', `cannot read ${file}`, { retry: 'never', hint: 'name a folder with a world.yaml', cause });
+      throw new UnavailableError('WORLD_MISSING', `cannot read ${file}`, {
+        retry: 'never',
+        hint: 'name a folder with a world.yaml',
+        cause,
+      });
     });
     const world = parseYamlDocument({ name: file, text }, World);
     this.#world = world;
@@ -97,10 +122,12 @@ export class Up {
     await expectPortsFree(this.#ports);
     await mkdir(join(state, 'logs'), { recursive: true });
     await mkdir(join(state, 'ready'), { recursive: true });
-    this.#variables = Object.fromEntries(Object.entries(this.#ports).map(([name, port]) => [name, String(port)]));
-    this.#variables['STATE'] = state;
-    this.#variables['CLOUD_TOKEN_FILE'] = join(state, 'secrets', 'cloud-token');
-    this.#variables['VAULT'] = join(state, 'vault');
+    this.#variables = Object.fromEntries(
+      Object.entries(this.#ports).map(([name, port]) => [name, String(port)]),
+    );
+    this.#variables.STATE = state;
+    this.#variables.CLOUD_TOKEN_FILE = join(state, 'secrets', 'cloud-token');
+    this.#variables.VAULT = join(state, 'vault');
     await secretIn(join(state, 'secrets', 'cloud-token'));
     return world;
   }
@@ -108,35 +135,58 @@ export class Up {
   async #startGround(world: World, signal: AbortSignal): Promise<void> {
     for (const gateway of world.gateways) {
       for (const account of Object.keys(gateway.mqttAccounts)) {
-        this.#variables[passwordVariable(account)] = await secretIn(join(this.#options.state, 'secrets', `mqtt-${account}`));
+        this.#variables[passwordVariable(account)] = await secretIn(
+          join(this.#options.state, 'secrets', `mqtt-${account}`),
+        );
       }
     }
     const simulators = this.#add('simulators', ['simulate', '--config', this.#path(world.simulators.config)]);
-    const postgres = this.#add('cloud-postgres', ['postgres', 'run', '--state', this.#stateOf('cloud-postgres')]);
+    const postgres = this.#add('cloud-postgres', [
+      'postgres',
+      'run',
+      '--state',
+      this.#stateOf('cloud-postgres'),
+    ]);
     await Promise.all([simulators.start(), postgres.start()]);
     const [, database] = await Promise.all([
       simulators.ready({ signal, timeoutMs: START_TIMEOUT_MS }),
       postgres.ready({ signal, timeoutMs: START_TIMEOUT_MS }),
     ]);
     const { url, pid } = PostgresReady.parse(database);
-    this.#variables['CLOUD_DATABASE_URL'] = url;
+    this.#variables.CLOUD_DATABASE_URL = url;
     this.#owned.set('cloud-postgres-server', pid);
   }
 
   async #startRegions(world: World, signal: AbortSignal): Promise<void> {
     const token = await secretIn(join(this.#options.state, 'secrets', 'api-token'));
-    const cloud = this.#add('cloud', ['cloud', 'run', '--config', this.#path(world.cloud.config), '--state', this.#stateOf('cloud')]);
+    const cloud = this.#add('cloud', [
+      'cloud',
+      'run',
+      '--config',
+      this.#path(world.cloud.config),
+      '--state',
+      this.#stateOf('cloud'),
+    ]);
     await cloud.start();
     const regions = await Promise.all(
       world.regions.map(async (region) => {
         const name = regionName(region.id);
         await writeSecret(join(this.#stateOf(name), 'api-token'), token);
-        const process = this.#add(name, ['region', 'run', '--config', this.#path(region.config), '--state', this.#stateOf(name)]);
+        const process = this.#add(name, [
+          'region',
+          'run',
+          '--config',
+          this.#path(region.config),
+          '--state',
+          this.#stateOf(name),
+        ]);
         await process.start();
         return process;
       }),
     );
-    await Promise.all([cloud, ...regions].map((process) => process.ready({ signal, timeoutMs: START_TIMEOUT_MS })));
+    await Promise.all(
+      [cloud, ...regions].map((process) => process.ready({ signal, timeoutMs: START_TIMEOUT_MS })),
+    );
     await this.#refreshOwned();
   }
 
@@ -155,21 +205,44 @@ export class Up {
         ...rights.subscribe.flatMap((filter) => ['--subscribe', filter]),
       ];
       const passwordFile = join(state, 'secrets', `mqtt-${account}`);
-      const args = ['gateway', 'credential', 'add', account, '--state', gatewayState, '--password-file', passwordFile, ...filters];
+      const args = [
+        'gateway',
+        'credential',
+        'add',
+        account,
+        '--state',
+        gatewayState,
+        '--password-file',
+        passwordFile,
+        ...filters,
+      ];
       await runOnce(program, args, { signal });
     }
     const tokenFile = join(gatewayState, 'enrolment-token');
     if (!existsSync(join(gatewayState, 'enrolment.json'))) {
       const region = world.regions.find((candidate) => candidate.id === gateway.region);
       if (region === undefined) {
-        throw new UnavailableError('WORLD_REGION', `gateway "${gateway.id}" names region "${gateway.region}", which world.yaml does not have`, { retry: 'never' });
+        throw new UnavailableError(
+          'WORLD_REGION',
+          `gateway "${gateway.id}" names region "${gateway.region}", which world.yaml does not have`,
+          { retry: 'never' },
+        );
       }
-      const token = await createEnrolmentToken({ api: this.#url(region.http), token: await this.#apiToken(), site: gateway.site, signal });
+      const token = await createEnrolmentToken({
+        api: this.#url(region.http),
+        token: await this.#apiToken(),
+        site: gateway.site,
+        signal,
+      });
       await writeSecret(tokenFile, token);
     }
-    const process = this.#add(name, ['gateway', 'run', '--config', this.#path(gateway.config), '--state', gatewayState], {
-      ENROLMENT_TOKEN_FILE: tokenFile,
-    });
+    const process = this.#add(
+      name,
+      ['gateway', 'run', '--config', this.#path(gateway.config), '--state', gatewayState],
+      {
+        ENROLMENT_TOKEN_FILE: tokenFile,
+      },
+    );
     await process.start();
     await process.ready({ signal, timeoutMs: START_TIMEOUT_MS });
   }
@@ -179,16 +252,22 @@ export class Up {
     const token = await this.#apiToken();
     for (;;) {
       const seen = await Promise.all(
-        world.regions.map((region) => devicesWithValues({ api: this.#url(region.http), token, signal }).catch(() => undefined)),
+        world.regions.map((region) =>
+          devicesWithValues({ api: this.#url(region.http), token, signal }).catch(() => undefined),
+        ),
       );
       const gatewaysSeen = new Set(seen.flatMap((region) => region?.gateways ?? []));
       const waiting = seen.flatMap((region) => region?.silent ?? []);
       if (gatewaysSeen.size >= world.gateways.length && waiting.length === 0) return;
       say(waiting.length > 0 ? `waiting for ${waiting.join(', ')}` : 'waiting for the gateways');
       if (this.#deps.clock.monotonicMs() > deadline) {
-        throw new UnavailableError('NO_VALUES', `no value yet from ${waiting.join(', ') || 'some gateways'} after ${FIRST_VALUES_TIMEOUT_MS / 1000} s`, {
-          hint: `see the logs in ${join(this.#options.state, 'logs')}`,
-        });
+        throw new UnavailableError(
+          'NO_VALUES',
+          `no value yet from ${waiting.join(', ') || 'some gateways'} after ${FIRST_VALUES_TIMEOUT_MS / 1000} s`,
+          {
+            hint: `see the logs in ${join(this.#options.state, 'logs')}`,
+          },
+        );
       }
       await delay(this.#deps.clock, 100, { signal });
     }
@@ -196,7 +275,8 @@ export class Up {
 
   async #describe(world: World): Promise<ReadyFile> {
     const [first] = world.regions;
-    if (first === undefined) throw new UnavailableError('WORLD_REGION', 'the world has no region', { retry: 'never' });
+    if (first === undefined)
+      throw new UnavailableError('WORLD_REGION', 'the world has no region', { retry: 'never' });
     const ready = RegionReady.parse(await this.#readyOf(regionName(first.id)));
     return {
       console: this.#url(first.http),
@@ -223,7 +303,8 @@ export class Up {
   async #refreshOwned(): Promise<void> {
     for (const region of this.#world?.regions ?? []) {
       const told = RegionReady.safeParse(await this.#readyOf(regionName(region.id)).catch(() => undefined));
-      if (told.data?.postgresPid !== undefined) this.#owned.set(`${regionName(region.id)}-postgres`, told.data.postgresPid);
+      if (told.data?.postgresPid !== undefined)
+        this.#owned.set(`${regionName(region.id)}-postgres`, told.data.postgresPid);
     }
     const told = PostgresReady.safeParse(await this.#readyOf('cloud-postgres').catch(() => undefined));
     if (told.success) this.#owned.set('cloud-postgres-server', told.data.pid);
