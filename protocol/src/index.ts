@@ -3,6 +3,7 @@ export * from './device/drivers.ts';
 export * from './device/duration.ts';
 export * from './device/parse.ts';
 export * from './device/point.ts';
+export * from './device/resolve-site.ts';
 export * from './device/schema.ts';
 export * from './device/unit.ts';
 export * from './errors.ts';

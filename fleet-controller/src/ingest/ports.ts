@@ -26,17 +26,25 @@ export interface IngestStore {
   enrol(request: EnrolRequest, publicKey: Uint8Array): Promise<EnrolResult>;
   /** The enrolled gateway with this key, or null. */
   gatewayByKey(publicKey: Uint8Array): Promise<GatewayId | null>;
-  /** Records a connection. @returns what is held: position within `hello.epoch` (null = nothing) and catalogue size */
-  hello(
-    hello: Extract<UplinkUp, { type: 'hello' }>,
-  ): Promise<{ readonly acked: JournalPosition | null; readonly catalogSize: number }>;
+  /**
+   * Records a connection.
+   * @returns what is held: position within `hello.epoch` (null = nothing), catalogue size, and the newest source time
+   *   of any frame of this gateway (absent = no frame)
+   */
+  hello(hello: Extract<UplinkUp, { type: 'hello' }>): Promise<{
+    readonly acked: JournalPosition | null;
+    readonly catalogSize: number;
+    readonly heldUntilMs?: number;
+  }>;
   /** Appends what is new of `entries`; numbers already held are ignored. @throws InvalidInputError when a number is skipped or redefined */
   appendCatalog(gateway: GatewayId, from: number, entries: readonly CatalogEntry[]): Promise<void>;
+  /** @param complete `devices` is the whole list: what it does not name is gone */
   upsertDevices(gateway: GatewayId, devices: readonly DeviceStatus[], complete: boolean): Promise<void>;
   /**
-   * Stores entries in one transaction, ignoring those held already (same gateway, epoch, seq).
-   * @returns the position up to which everything is durable without a hole
-   * @throws InvalidInputError for an entry that cannot be read; the others of the call are not stored
+   * Stores entries of one epoch, in order, in one transaction. What is held already (same gateway, epoch, seq) is
+   * ignored; of a gap that is held in part, the rest is stored. The first `seq` of an epoch is 1.
+   * @returns the position up to which everything is durable
+   * @throws InvalidInputError for an entry that cannot be read or would leave a hole (`ENTRY_HOLE`); nothing of the call is stored then
    */
   appendEntries(gateway: GatewayId, entries: readonly JournalEntry[]): Promise<JournalPosition>;
   setConnected(gateway: GatewayId, connected: boolean): Promise<void>;

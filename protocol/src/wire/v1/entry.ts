@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Bytes } from './bytes.ts';
 import { JsonValueSchema } from './json-value.ts';
 
 /** Something that should have been recorded and was not: the fact, and how much of it is known. */
@@ -10,6 +11,10 @@ export const GapRecord = z.object({
     'journal-reset',
     'driver-restarted',
     'clock-jump',
+    // The region had acknowledged it, the journal freed it, and the region no longer holds it.
+    'region-lost',
+    // The region could not read it and keeps this instead.
+    'unreadable',
   ]),
   fromMs: z.number(),
   toMs: z.number(),
@@ -49,7 +54,8 @@ export type EventRecord = z.infer<typeof EventRecord>;
 
 /**
  * One entry of a gateway's journal on its way up. Entries are ordered by (epoch, seq) and acknowledged
- * cumulatively. A `gap` with reason `journal-full` stands for all of `seq … seqEnd`; every other entry has `seqEnd = seq`.
+ * cumulatively, the first `seq` of an epoch being 1. A `gap` with reason `journal-full` or `region-lost` stands for all of
+ * `seq … seqEnd`; every other entry has `seqEnd = seq`.
  */
 export const JournalEntry = z.discriminatedUnion('kind', [
   z.object({
@@ -57,7 +63,7 @@ export const JournalEntry = z.discriminatedUnion('kind', [
     epoch: z.int(),
     seq: z.int(),
     seqEnd: z.int(),
-    bytes: z.instanceof(Uint8Array),
+    bytes: Bytes,
   }),
   z.object({ kind: z.literal('gap'), epoch: z.int(), seq: z.int(), seqEnd: z.int(), gap: GapRecord }),
   z.object({ kind: z.literal('event'), epoch: z.int(), seq: z.int(), seqEnd: z.int(), event: EventRecord }),

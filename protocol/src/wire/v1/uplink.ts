@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { GatewayId, RegionId, SiteId, Slug } from '../../ids.ts';
 import { CatalogEntry } from '../../samples/catalog.ts';
+import { Bytes } from './bytes.ts';
 import { JournalEntry, JournalPosition } from './entry.ts';
 import { DeviceStatus } from './inventory.ts';
 import { MAX_ITEMS_PER_MESSAGE } from './limits.ts';
@@ -45,11 +46,15 @@ export const UplinkUp = z.discriminatedUnion('type', [
     from: z.int().nonnegative(),
     entries: z.array(CatalogEntry).max(MAX_ITEMS_PER_MESSAGE),
   }),
-  /** Upserts; `complete` marks the last message of a full list, after which unnamed devices are gone. */
+  /**
+   * Upserts; `complete` marks the last message of a full list, after which unnamed devices are gone. The messages
+   * of a full list before the last are `partial`.
+   */
   z.object({
     type: z.literal('devices'),
     devices: z.array(DeviceStatus).max(MAX_ITEMS_PER_MESSAGE),
     complete: z.boolean(),
+    partial: z.boolean().optional(),
   }),
   z.object({ type: z.literal('entry'), entry: JournalEntry }),
 ]);
@@ -62,6 +67,8 @@ export const UplinkDown = z.discriminatedUnion('type', [
     region: RegionId,
     /** What the region holds durably of this gateway's current epoch; null = nothing. */
     acked: JournalPosition.nullable(),
+    /** Newest source time among the frames held of this gateway: from there on a `region-lost` gap counts. */
+    heldUntilMs: z.number().optional(),
     catalogSize: z.int().nonnegative(),
     wallMs: z.number(),
   }),
@@ -72,5 +79,5 @@ export const UplinkDown = z.discriminatedUnion('type', [
 export type UplinkDown = z.infer<typeof UplinkDown>;
 
 /** `/millwright/live/1`, gateway → region, best effort: a frame (encoded like the journal's, seq 0) of newest values. */
-export const LiveUp = z.object({ type: z.literal('live'), bytes: z.instanceof(Uint8Array) });
+export const LiveUp = z.object({ type: z.literal('live'), bytes: Bytes });
 export type LiveUp = z.infer<typeof LiveUp>;
