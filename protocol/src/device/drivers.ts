@@ -24,7 +24,10 @@ export const NUMERIC_ENCODINGS = [
   'float64',
 ] as const;
 
-/** Addresses are zero-based protocol addresses plus `base`. Order: which byte of the value comes first (`ABCD` = big endian). */
+/**
+ * `at` counts from the type's `base`: 0 = the address on the wire, 1 = as most manuals count. A resolved device
+ * (`resolveSite`) has wire addresses and base 0. Order: which byte of the value comes first (`ABCD` = big endian).
+ */
 export const ModbusPoint = z.strictObject({
   ...pointShape,
   table: z.enum(['holding', 'input', 'coil', 'discrete']).optional(),
@@ -81,14 +84,19 @@ export const OpcuaPoint = z.strictObject({
     .strictObject({ publish: DurationMs.default(500), queue: z.int().min(1).max(1000).default(10) })
     .prefault({}),
 });
-export const OpcuaConnect = z.strictObject({
-  url: z.string().regex(/^opc\.tcp:\/\/[^/\s]+/, 'must start with "opc.tcp://"'),
-  security: z
-    .enum(['None', 'Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss'])
-    .default('None'),
-  mode: z.enum(['none', 'sign', 'sign+encrypt']).default('none'),
-  timeout: DurationMs.default(10_000),
-});
+export const OpcuaConnect = z
+  .strictObject({
+    url: z.string().regex(/^opc\.tcp:\/\/[^/\s]+/, 'must start with "opc.tcp://"'),
+    security: z
+      .enum(['None', 'Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss'])
+      .default('None'),
+    mode: z.enum(['none', 'sign', 'sign+encrypt']).default('none'),
+    timeout: DurationMs.default(10_000),
+  })
+  .refine(
+    (c) => (c.security === 'None') === (c.mode === 'none'),
+    'needs "security" and "mode" together: both set, or neither',
+  );
 
 export const MqttPoint = z.strictObject({
   ...pointShape,

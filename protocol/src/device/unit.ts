@@ -1,6 +1,20 @@
 import ucum from '@lhncbc/ucum-lhc';
 import { z } from 'zod';
 
+/** What people write, and what UCUM calls it. */
+const COMMON: Readonly<Record<string, string>> = {
+  Wh: 'W.h',
+  kWh: 'kW.h',
+  MWh: 'MW.h',
+  VA: 'V.A',
+  kVA: 'kV.A',
+  '°C': 'Cel',
+  '°F': '[degF]',
+  rpm: '/min',
+  'm³': 'm3',
+  'm³/h': 'm3/h',
+};
+
 /** A UCUM code, case-sensitive: `kW`, `Cel`, `m3/h`, `%`. */
 export const UnitCode = z
   .string()
@@ -8,7 +22,11 @@ export const UnitCode = z
   .superRefine((code, context) => {
     const answer = ucum.UcumLhcUtils.getInstance().validateUnitString(code, true);
     if (answer.status === 'valid') return;
-    const near = answer.suggestions?.flatMap((s) => s.units.map((unit) => unit[0])).slice(0, 3) ?? [];
+    const common = COMMON[code];
+    const near =
+      common !== undefined
+        ? [common]
+        : (answer.suggestions?.flatMap((s) => s.units.map((unit) => unit[0])).slice(0, 3) ?? []);
     const hint = near.length > 0 ? `; did you mean ${near.map((unit) => `"${unit}"`).join(' or ')}?` : '';
     context.addIssue({ code: 'custom', message: `"${code}" is not a UCUM unit${hint}` });
   });
