@@ -1,3 +1,4 @@
+export * from '../mqtt/link-contract.ts';
 export * from './describe-driver.ts';
 export * from './recorder.ts';
 export * from './tracking-clock.ts';

@@ -1,0 +1,52 @@
+import { describeError, type Logger } from '@millwright/protocol';
+import { hasWildcard, topicMatches } from './topic-filter.ts';
+
+export type MessageHandler = (topic: string, payload: Uint8Array) => void;
+
+export interface Subscription {
+  readonly filter: string;
+  readonly handler: MessageHandler;
+}
+
+/** Who in this process wants which topics. */
+export class LocalSubscriptions {
+  readonly #logger: Logger;
+  readonly #byTopic = new Map<string, Set<Subscription>>();
+  readonly #wildcards = new Set<Subscription>();
+
+  constructor(deps: { readonly logger: Logger }) {
+    this.#logger = deps.logger;
+  }
+
+  /** @returns unsubscribe */
+  add(filter: string, handler: MessageHandler): () => void {
+    const subscription = { filter, handler };
+    if (hasWildcard(filter)) {
+      this.#wildcards.add(subscription);
+      return () => this.#wildcards.delete(subscription);
+    }
+    const exact = this.#byTopic.get(filter) ?? new Set();
+    this.#byTopic.set(filter, exact.add(subscription));
+    return () => {
+      exact.delete(subscription);
+      if (exact.size === 0 && this.#byTopic.get(filter) === exact) this.#byTopic.delete(filter);
+    };
+  }
+
+  dispatch(topic: string, payload: Uint8Array): void {
+    const exact = this.#byTopic.get(topic);
+    if (exact !== undefined) for (const subscription of exact) this.deliver(subscription, topic, payload);
+    for (const subscription of this.#wildcards) {
+      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload);
+    }
+  }
+
+  /** A handler that throws is a fault of this gateway, not of the client whose message it was. */
+  deliver({ filter, handler }: Subscription, topic: string, payload: Uint8Array): void {
+    try {
+      handler(topic, payload);
+    } catch (error) {
+      this.#logger.error({ filter, topic, error: describeError(error) }, 'message handler failed');
+    }
+  }
+}
