@@ -102,33 +102,38 @@ describe('what Linux tells about the machine', () => {
   });
   afterEach(() => rm(root, { recursive: true, force: true }));
 
-  const card = async (name: string, received: number, sent: number, physical: boolean) => {
-    await put(`sys/class/net/${name}/statistics/rx_bytes`, `${received}\n`);
-    await put(`sys/class/net/${name}/statistics/tx_bytes`, `${sent}\n`);
-    if (physical) await put(`sys/class/net/${name}/device/vendor`, '0x8086\n');
+  /** name → bytes received and sent */
+  const cards = async (table: Readonly<Record<string, readonly [number, number]>>) => {
+    const rows = Object.entries(table).map(
+      ([name, [received, sent]]) => `  ${name}: ${received} 9 0 0 0 0 0 0 ${sent} 9 0 0 0 0 0 0`,
+    );
+    await put('proc/net/dev', ['Inter-| Receive | Transmit', ' face |bytes packets', ...rows, ''].join('\n'));
+    for (const name of Object.keys(table)) await put(`sys/class/net/${name}/mtu`, '1500\n');
   };
 
   it('counts physical interfaces, and others only where there is none', async () => {
     const files = new MachineFiles(root);
-    expect(await files.network()).toBeNull();
-    await card('lo', 1000, 1000, false);
-    await card('veth0', 10, 20, false);
-    expect(await files.network()).toEqual({ receivedBytes: 10, sentBytes: 20 });
-    await card('eth0', 300, 400, true);
-    expect(await files.network()).toEqual({ receivedBytes: 300, sentBytes: 400 });
+    const count = async () => files.network(await files.interfaces());
+    expect(await count()).toBeNull();
+    await cards({ lo: [1000, 1000], veth0: [10, 20] });
+    expect(await count()).toEqual({ receivedBytes: 10, sentBytes: 20 });
+    await cards({ lo: [1000, 1000], veth0: [10, 20], eth0: [300, 400], eth1: [1, 1] });
+    await put('sys/class/net/eth0/device/vendor', '0x8086\n');
+    await put('sys/class/net/eth1/device/vendor', '0x8086\n');
+    expect(await count()).toEqual({ receivedBytes: 301, sentBytes: 401 });
   });
 
   it('turns counters into bytes per second and does not believe one that went back', async () => {
     const clock = new MemoryClock();
     const files = new MachineFiles(root);
     const network = sourcesOf({ clock, disk: '/', platform: 'linux', files })[4];
-    await card('eth0', 1000, 100, true);
+    await cards({ eth0: [1000, 100] });
     expect(await network?.read()).toEqual(['unknown', 'unknown']);
     await clock.advance(2000);
-    await card('eth0', 5000, 300, true);
+    await cards({ eth0: [5000, 300] });
     expect(await network?.read()).toEqual([2000, 100]);
     await clock.advance(1000);
-    await card('eth0', 10, 400, true);
+    await cards({ eth0: [10, 400] });
     expect(await network?.read()).toEqual(['unknown', 100]);
   });
 

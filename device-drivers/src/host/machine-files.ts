@@ -18,28 +18,36 @@ export class MachineFiles {
     this.#root = root;
   }
 
-  /**
-   * Physical interfaces only where there are any: bridges and tunnels would count the same bytes again.
-   * @returns null when this machine does not tell
-   */
-  async network(): Promise<NetworkCounters | null> {
+  /** Physical interfaces, and others only where there is none: bridges and tunnels would count the same bytes again. */
+  async interfaces(): Promise<ReadonlySet<string>> {
     const folder = join(this.#root, 'sys/class/net');
-    const names = await list(folder);
-    const others = names.filter((name) => name !== 'lo');
+    const names = (await list(folder)).filter((name) => name !== 'lo');
     const physical = await filter(
-      others,
+      names,
       async (name) => (await list(join(folder, name, 'device'))).length > 0,
     );
+    return new Set(physical.length > 0 ? physical : names);
+  }
+
+  /** @returns null when this machine does not tell */
+  async network(interfaces: ReadonlySet<string>): Promise<NetworkCounters | null> {
+    const table = await text(join(this.#root, 'proc/net/dev'));
+    if (table === null) return null;
     let receivedBytes = 0;
     let sentBytes = 0;
     let known = false;
-    for (const name of physical.length > 0 ? physical : others) {
-      const received = await number(join(folder, name, 'statistics/rx_bytes'));
-      const sent = await number(join(folder, name, 'statistics/tx_bytes'));
-      if (received === null || sent === null) continue;
+    for (const line of table.split('\n')) {
+      const colon = line.indexOf(':');
+      if (colon < 0 || !interfaces.has(line.slice(0, colon).trim())) continue;
+      // proc_pid_net(5): eight columns of what was received, then eight of what was sent.
+      const columns = line
+        .slice(colon + 1)
+        .trim()
+        .split(/\s+/)
+        .map(Number);
       known = true;
-      receivedBytes += received;
-      sentBytes += sent;
+      receivedBytes += columns[0] ?? 0;
+      sentBytes += columns[8] ?? 0;
     }
     return known ? { receivedBytes, sentBytes } : null;
   }

@@ -24,7 +24,7 @@ export interface SourceDeps {
   readonly files?: MachineFiles;
 }
 
-/** How long an absent sensor is left alone. */
+/** How long is relied on which interfaces and sensors there are. */
 const PROBE_AGAIN_MS = 60_000;
 /** Elsewhere than on Linux each reading starts a process. */
 const PROCESS_EVERY_MS = 10_000;
@@ -87,7 +87,9 @@ function processorTimes(): { readonly total: number; readonly busy: number } {
 
 function network({ clock, platform, files = new MachineFiles() }: SourceDeps): Source {
   const counters =
-    platform === 'linux' ? () => files.network() : spaced(clock, foreignCounters, PROCESS_EVERY_MS);
+    platform === 'linux'
+      ? async () => files.network(await interfaces())
+      : spaced(clock, foreignCounters, PROCESS_EVERY_MS);
   let before: { readonly atMs: number; readonly counters: NetworkCounters } | undefined;
   let last: readonly Reading[] = ['unknown', 'unknown'];
   return {
