@@ -86,6 +86,7 @@ function processorTimes(): { readonly total: number; readonly busy: number } {
 }
 
 function network({ clock, platform, files = new MachineFiles() }: SourceDeps): Source {
+  const interfaces = spaced(clock, () => files.interfaces(), PROBE_AGAIN_MS);
   const counters =
     platform === 'linux'
       ? async () => files.network(await interfaces())
