@@ -110,23 +110,27 @@ function unknownKey(key: string, known: readonly string[]): string {
 }
 
 function explain(issue: z.core.$ZodIssue, written: string | undefined): string {
-  const { input } = issue;
+  const input = inputOf(issue);
   if (input === undefined) return `is missing; it ${issue.message}`;
   const got = written === undefined ? shown(input) : `${written} with its variables filled in`;
   const told = issue.code === 'custom' && (typeof input === 'object' || issue.message.includes(shown(input)));
-  return `${issue.message}${told ? '' : `; got ${got}`}${suggestion(issue)}`;
+  return `${issue.message}${told ? '' : `; got ${got}`}${suggestion(issue, input)}`;
 }
 
-function suggestion(issue: z.core.$ZodIssue): string {
-  if (typeof issue.input !== 'string') return '';
-  const values =
-    issue.code === 'invalid_value'
-      ? issue.values
-      : issue.code === 'invalid_union' && 'options' in issue
-        ? (issue.options ?? [])
-        : [];
+/** An unknown variant is reported at its tag, but with the whole map as input. */
+function inputOf(issue: z.core.$ZodIssue): unknown {
+  const { input } = issue;
+  if (issue.code !== 'invalid_union' || typeof input !== 'object' || input === null) return input;
+  return issue.discriminator === undefined ? input : Reflect.get(input, issue.discriminator);
+}
+
+function suggestion(issue: z.core.$ZodIssue, input: unknown): string {
+  if (typeof input !== 'string') return '';
+  let values: readonly unknown[] = [];
+  if (issue.code === 'invalid_value') values = issue.values;
+  else if (issue.code === 'invalid_union' && 'options' in issue) values = issue.options ?? [];
   return didYouMean(
-    issue.input,
+    input,
     values.filter((value) => typeof value === 'string'),
   );
 }

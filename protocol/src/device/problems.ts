@@ -1,4 +1,4 @@
-import { closest, distance } from 'fastest-levenshtein';
+import { distance } from 'fastest-levenshtein';
 import { InvalidInputError } from '../errors.ts';
 
 /** A place in a source file; both count from 1. */
@@ -65,12 +65,23 @@ export function shown(value: unknown): string {
 
 /** @returns the known word that was probably meant, or undefined when none is close */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  if (known.length === 0 || word.length > MAX_SHOWN) return undefined;
+  if (word.length > MAX_SHOWN) return undefined;
   const lower = word.toLowerCase();
-  const byLower = new Map(known.map((candidate) => [candidate.toLowerCase(), candidate]));
-  const best = closest(lower, [...byLower.keys()]);
-  const allowed = Math.max(Math.min(2, Math.max(word.length, best.length) - 1), Math.floor(word.length / 3));
-  return distance(lower, best) <= allowed ? byLower.get(best) : undefined;
+  let best: { readonly candidate: string; readonly far: number } | undefined;
+  for (const candidate of known) {
+    const other = candidate.toLowerCase();
+    const edits = distance(lower, other);
+    const longer = Math.max(word.length, candidate.length);
+    if (edits > Math.max(Math.min(2, longer - 1), Math.floor(word.length / 3))) continue;
+    // Letters in the wrong order are the commonest slip, but two edits: they win a draw.
+    const far = edits - (letters(lower) === letters(other) ? 0.5 : 0);
+    if (best === undefined || far < best.far) best = { candidate, far };
+  }
+  return best?.candidate;
+}
+
+function letters(word: string): string {
+  return [...word].sort().join('');
 }
 
 /** `; did you mean "x"?`, or nothing. */
