@@ -49,6 +49,23 @@ export function checkRules(device: Described, where: Where): void {
   }
 }
 
+/** Topics of a type that begin with `~` need to be told by each device what that is. */
+export function checkTopicBase(
+  device: Pick<Extract<DeviceSpec, { driver: 'mqtt' }>, 'connect' | 'points'>,
+  where: Where,
+): void {
+  if (device.connect.base !== undefined) return;
+  const { document, at, label, problems } = where;
+  const topics = [
+    ...Object.values(device.points).flatMap((each) => [each.topic, each.command?.topic]),
+    device.connect.availability,
+  ];
+  const relative = topics.find((topic) => topic?.startsWith('~'));
+  if (relative === undefined) return;
+  const what = `needs a "base", which the "~" of topic "${relative}" stands for`;
+  problems.add(document.file, document.place([...at, 'connect']), `${label}.connect`, what);
+}
+
 function checkAlarms(id: string, point: Described['points'][keyof Described['points']], tell: Tell): void {
   for (const [name, alarm] of Object.entries(point.alarms ?? {})) {
     const { at, off, side } = alarm;

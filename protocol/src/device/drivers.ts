@@ -108,7 +108,13 @@ export const MqttPoint = z.strictObject({
   scale: z.number().optional(),
   /** Where a write is published; required when the point has a `write` block. */
   command: z
-    .strictObject({ topic: z.string().min(1).max(512), retain: z.boolean().default(false) })
+    .strictObject({
+      topic: z
+        .string()
+        .regex(/^[^+#]+$/, 'must be a topic without wildcards')
+        .max(512),
+      retain: z.boolean().default(false),
+    })
     .optional(),
 });
 export const MqttConnect = z.strictObject({

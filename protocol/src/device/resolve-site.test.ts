@@ -325,6 +325,24 @@ describe('a site', () => {
     );
   });
 
+  it('says what the "~" of its topics stands for', () => {
+    const type = SENSOR.replace('hall/state', '~/state');
+    expect(messageOf(() => resolve('- { id: a, type: sensor@2, connect: { broker: local } }', type))).toBe(
+      'site.yaml:1:37: a.connect: needs a "base", which the "~" of topic "~/state" stands for',
+    );
+    expect(resolve('- { id: a, type: sensor@2, connect: { broker: local, base: hall } }', type)).toHaveLength(
+      1,
+    );
+  });
+
+  it('publishes a write on one topic, not on a pattern', () => {
+    const site =
+      '- id: v\n  driver: mqtt\n  connect: { broker: local }\n  points:\n    open: { topic: v/open, as: bool, write: {}, command: { topic: v/+/set } }';
+    expect(messageOf(() => resolve(site))).toBe(
+      'site.yaml:5:67: v.points.open.command.topic: must be a topic without wildcards; got "v/+/set"',
+    );
+  });
+
   it('cannot write to the machine itself, and needs points', () => {
     const site =
       '- id: box\n  driver: host\n  points: { load: { metric: cpu.load, write: {} } }\n- { id: nil, driver: host, points: {} }';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkRules, withProtocolAddresses } from './device-rules.ts';
+import { checkRules, checkTopicBase, withProtocolAddresses } from './device-rules.ts';
 import { HostConnect, ModbusConnect, MqttConnect, OpcuaConnect } from './drivers.ts';
 import { type Checked, checkValue } from './explain.ts';
 import { didYouMean, type Place, Problems, shown } from './problems.ts';
@@ -113,7 +113,9 @@ function resolveDevice(listed: Listed, types: ReadonlyMap<string, KnownType>): D
   const before = problems.count;
   const device = checkValue(document, value, InlineDevice, problems, { at: [index], label });
   if (!device.ok) return undefined;
-  checkRules(device.value, { document, at: [index], label, problems });
+  const where = { document, at: [index], label, problems };
+  checkRules(device.value, where);
+  if (device.value.driver === 'mqtt') checkTopicBase(device.value, where);
   if (problems.count > before) return undefined;
   return device.value.driver === 'modbus' ? withProtocolAddresses(device.value) : device.value;
 }
@@ -153,9 +155,12 @@ function resolveTyped(listed: Listed, types: ReadonlyMap<string, KnownType>): De
     }
     case 'mqtt': {
       const connect = connectTo(MqttConnect);
-      return connect.ok
-        ? { ...head, driver: type.driver, connect: connect.value, points: type.points }
-        : undefined;
+      if (!connect.ok) return undefined;
+      checkTopicBase(
+        { connect: connect.value, points: type.points },
+        { document, at: [index], label, problems },
+      );
+      return { ...head, driver: type.driver, connect: connect.value, points: type.points };
     }
     case 'host': {
       const connect = connectTo(HostConnect);
