@@ -42,7 +42,7 @@ export interface IngestStore {
   upsertDevices(gateway: GatewayId, devices: readonly DeviceStatus[], complete: boolean): Promise<void>;
   /**
    * Stores entries of one epoch, in order, in one transaction. What is held already (same gateway, epoch, seq) is
-   * ignored; of a gap that is held in part, the rest is stored. The first `seq` of an epoch is 1.
+   * ignored; of a gap that is held in part, the rest is stored. The first `seq` of an epoch is 0.
    * @returns the position up to which everything is durable
    * @throws InvalidInputError for an entry that cannot be read or would leave a hole (`ENTRY_HOLE`); nothing of the call is stored then
    */

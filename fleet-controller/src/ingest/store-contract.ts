@@ -82,10 +82,14 @@ export function describeIngestStore(
       startedAtMs: 1_000,
       wallMs: 2_000,
       epoch,
-      firstSeq: 1,
+      firstSeq: 0,
       catalogSize: 0,
     });
-    const frame = (seq: number, timesMs: readonly number[] = [seq * 1000], epoch = 7): JournalEntry => ({
+    const frame = (
+      seq: number,
+      timesMs: readonly number[] = [500 + seq * 1000],
+      epoch = 7,
+    ): JournalEntry => ({
       kind: 'frame',
       epoch,
       seq,
@@ -211,9 +215,9 @@ export function describeIngestStore(
 
       test('tells the position within its own epoch, the catalogue size and the newest frame time', async () => {
         const gateway = await enrolled();
-        await store.appendEntries(gateway, [frame(1, [5_000, 9_000]), frame(2, [6_000, 7_000]), event(3)]);
+        await store.appendEntries(gateway, [frame(0, [5_000, 9_000]), frame(1, [6_000, 7_000]), event(2)]);
         expect(await store.hello(helloOf(gateway))).toEqual({
-          acked: { epoch: 7, seq: 3 },
+          acked: { epoch: 7, seq: 2 },
           catalogSize: 1,
           heldUntilMs: 9_000,
         });
@@ -272,30 +276,30 @@ export function describeIngestStore(
     describe('entries', () => {
       test('are kept in order as they came, and the position follows', async () => {
         const gateway = await enrolled();
-        const sent = [frame(1), event(2), gap(3, 9), frame(10)];
-        expect(await store.appendEntries(gateway, sent.slice(0, 2))).toEqual({ epoch: 7, seq: 2 });
-        expect(await store.appendEntries(gateway, sent.slice(2))).toEqual({ epoch: 7, seq: 10 });
+        const sent = [frame(0), event(1), gap(2, 8), frame(9)];
+        expect(await store.appendEntries(gateway, sent.slice(0, 2))).toEqual({ epoch: 7, seq: 1 });
+        expect(await store.appendEntries(gateway, sent.slice(2))).toEqual({ epoch: 7, seq: 9 });
         expect(await fixture.entries(gateway)).toEqual(sent);
       });
 
       test('sent twice are stored once', async () => {
         const gateway = await enrolled();
-        await store.appendEntries(gateway, [frame(1), frame(2)]);
+        await store.appendEntries(gateway, [frame(0), frame(1)]);
+        expect(await store.appendEntries(gateway, [frame(0), frame(1)])).toEqual({ epoch: 7, seq: 1 });
         expect(await store.appendEntries(gateway, [frame(1), frame(2)])).toEqual({ epoch: 7, seq: 2 });
-        expect(await store.appendEntries(gateway, [frame(2), frame(3)])).toEqual({ epoch: 7, seq: 3 });
-        expect((await fixture.entries(gateway)).map((entry) => entry.seq)).toEqual([1, 2, 3]);
+        expect((await fixture.entries(gateway)).map((entry) => entry.seq)).toEqual([0, 1, 2]);
       });
 
       test('sent by two connections at once are stored once', async () => {
         const gateway = await enrolled();
-        const all = Array.from({ length: 40 }, (_, at) => frame(at + 1));
+        const all = Array.from({ length: 40 }, (_, at) => frame(at));
         const positions = await Promise.all([
           store.appendEntries(gateway, all.slice(0, 20)),
           store.appendEntries(gateway, all.slice(0, 20)),
           store.appendEntries(gateway, all.slice(0, 10)),
         ]);
-        expect(positions.every((position) => position.seq === 20 || position.seq === 10)).toBe(true);
-        expect(await store.appendEntries(gateway, all.slice(15))).toEqual({ epoch: 7, seq: 40 });
+        expect(positions.every((position) => position.seq === 19 || position.seq === 9)).toBe(true);
+        expect(await store.appendEntries(gateway, all.slice(15))).toEqual({ epoch: 7, seq: 39 });
         expect((await fixture.entries(gateway)).map((entry) => entry.seq)).toEqual(
           all.map((entry) => entry.seq),
         );
@@ -303,8 +307,8 @@ export function describeIngestStore(
 
       test('that would leave a hole are refused, and nothing of the call is kept', async () => {
         const gateway = await enrolled();
-        await expect(store.appendEntries(gateway, [frame(2)])).rejects.toMatchObject({ code: 'ENTRY_HOLE' });
-        await expect(store.appendEntries(gateway, [frame(1), frame(3)])).rejects.toMatchObject({
+        await expect(store.appendEntries(gateway, [frame(1)])).rejects.toMatchObject({ code: 'ENTRY_HOLE' });
+        await expect(store.appendEntries(gateway, [frame(0), frame(2)])).rejects.toMatchObject({
           code: 'ENTRY_HOLE',
         });
         expect(await fixture.entries(gateway)).toEqual([]);
@@ -313,17 +317,17 @@ export function describeIngestStore(
 
       test('of a gap that is held in part: the rest is stored', async () => {
         const gateway = await enrolled();
-        await store.appendEntries(gateway, [frame(1), frame(2), frame(3)]);
-        expect(await store.appendEntries(gateway, [gap(2, 8)])).toEqual({ epoch: 7, seq: 8 });
-        expect(await fixture.entries(gateway)).toEqual([frame(1), frame(2), frame(3), gap(4, 8)]);
+        await store.appendEntries(gateway, [frame(0), frame(1), frame(2)]);
+        expect(await store.appendEntries(gateway, [gap(1, 7)])).toEqual({ epoch: 7, seq: 7 });
+        expect(await fixture.entries(gateway)).toEqual([frame(0), frame(1), frame(2), gap(3, 7)]);
       });
 
       test('that cannot be read are refused, and nothing of the call is kept', async () => {
         const gateway = await enrolled();
-        const good = frame(2);
+        const good = frame(1);
         const unreadable: JournalEntry[] = [
-          { kind: 'frame', epoch: 7, seq: 2, seqEnd: 2, bytes: new Uint8Array(0) },
-          { kind: 'frame', epoch: 7, seq: 2, seqEnd: 2, bytes: new Uint8Array(100).fill(3) },
+          { kind: 'frame', epoch: 7, seq: 1, seqEnd: 1, bytes: new Uint8Array(0) },
+          { kind: 'frame', epoch: 7, seq: 1, seqEnd: 1, bytes: new Uint8Array(100).fill(3) },
         ];
         if (good.kind === 'frame') {
           unreadable.push({ ...good, bytes: good.bytes.slice(0, -3) });
@@ -331,26 +335,26 @@ export function describeIngestStore(
           unreadable.push({ ...good, bytes: encodeTestFrame({ epoch: 7, seq: 99, timesMs: [1] }) });
         }
         for (const entry of unreadable) {
-          await expect(store.appendEntries(gateway, [frame(1), entry])).rejects.toThrow(InvalidInputError);
+          await expect(store.appendEntries(gateway, [frame(0), entry])).rejects.toThrow(InvalidInputError);
         }
         expect(await fixture.entries(gateway)).toEqual([]);
-        expect(await store.appendEntries(gateway, [frame(1), good])).toEqual({ epoch: 7, seq: 2 });
+        expect(await store.appendEntries(gateway, [frame(0), good])).toEqual({ epoch: 7, seq: 1 });
       });
 
-      test('of a new epoch start again at 1 beside the old', async () => {
+      test('of a new epoch start again at 0 beside the old', async () => {
         const gateway = await enrolled();
-        await store.appendEntries(gateway, [frame(1), frame(2)]);
-        expect(await store.appendEntries(gateway, [frame(1, [50], 8)])).toEqual({ epoch: 8, seq: 1 });
-        expect(await store.hello(helloOf(gateway))).toMatchObject({ acked: { epoch: 7, seq: 2 } });
-        expect(await store.hello(helloOf(gateway, 8))).toMatchObject({ acked: { epoch: 8, seq: 1 } });
+        await store.appendEntries(gateway, [frame(0), frame(1)]);
+        expect(await store.appendEntries(gateway, [frame(0, [50], 8)])).toEqual({ epoch: 8, seq: 0 });
+        expect(await store.hello(helloOf(gateway))).toMatchObject({ acked: { epoch: 7, seq: 1 } });
+        expect(await store.hello(helloOf(gateway, 8))).toMatchObject({ acked: { epoch: 8, seq: 0 } });
         expect(await fixture.entries(gateway)).toHaveLength(3);
       });
 
       test('of two gateways do not mix', async () => {
         const one = await enrolled(publicKey(1), 'hall-1');
         const two = await enrolled(publicKey(2), 'hall-2');
-        await store.appendEntries(one, [frame(1), frame(2)]);
-        expect(await store.appendEntries(two, [frame(1)])).toEqual({ epoch: 7, seq: 1 });
+        await store.appendEntries(one, [frame(0), frame(1)]);
+        expect(await store.appendEntries(two, [frame(0)])).toEqual({ epoch: 7, seq: 0 });
         expect(await fixture.entries(one)).toHaveLength(2);
         expect(await fixture.entries(two)).toHaveLength(1);
       });
@@ -359,16 +363,16 @@ export function describeIngestStore(
     test('everything is still there after a restart', async () => {
       const gateway = await enrolled();
       await store.upsertDevices(gateway, [device('pump-1', true)], true);
-      await store.appendEntries(gateway, [frame(1), event(2)]);
+      await store.appendEntries(gateway, [frame(0), event(1)]);
       const again = await fixture.reopen();
       expect(await again.gatewayByKey(publicKey(1))).toBe(gateway);
       expect(await again.hello(helloOf(gateway))).toMatchObject({
-        acked: { epoch: 7, seq: 2 },
+        acked: { epoch: 7, seq: 1 },
         catalogSize: 1,
-        heldUntilMs: 1000,
+        heldUntilMs: 500,
       });
-      expect(await again.appendEntries(gateway, [event(2), frame(3)])).toEqual({ epoch: 7, seq: 3 });
-      expect((await fixture.entries(gateway)).map((entry) => entry.seq)).toEqual([1, 2, 3]);
+      expect(await again.appendEntries(gateway, [event(1), frame(2)])).toEqual({ epoch: 7, seq: 2 });
+      expect((await fixture.entries(gateway)).map((entry) => entry.seq)).toEqual([0, 1, 2]);
       expect(await fixture.devices(gateway)).toEqual([device('pump-1', true)]);
     });
 

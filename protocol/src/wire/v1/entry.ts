@@ -54,7 +54,7 @@ export type EventRecord = z.infer<typeof EventRecord>;
 
 /**
  * One entry of a gateway's journal on its way up. Entries are ordered by (epoch, seq) and acknowledged
- * cumulatively, the first `seq` of an epoch being 1. A `gap` with reason `journal-full` or `region-lost` stands for all of
+ * cumulatively, the first `seq` of an epoch being 0. A `gap` with reason `journal-full` or `region-lost` stands for all of
  * `seq … seqEnd`; every other entry has `seqEnd = seq`.
  */
 export const JournalEntry = z.discriminatedUnion('kind', [
