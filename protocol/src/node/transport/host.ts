@@ -1,0 +1,353 @@
+import { identify } from '@libp2p/identify';
+import type { Connection, Libp2p, PeerId, StreamMuxerFactory } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import type { Clock } from '../../clock.ts';
+import { InvalidInputError, UnauthorizedError, UnavailableError } from '../../errors.ts';
+import type { Lifecycle } from '../../lifecycle.ts';
+import type { Logger } from '../../logger.ts';
+import type { HostIdentity } from '../identity.ts';
+import { Channel, type ChannelSchemas } from './channel.ts';
+import { pinnedTls } from './pinned-tls.ts';
+
+export interface HostOptions {
+  readonly identity: HostIdentity;
+  /** Multiaddrs; empty for a host that only dials. Port 0 takes a free one. */
+  readonly listen: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @default 300 */
+  readonly maxConnections?: number;
+  /** How often the side that dialled asks whether the other is still there. @default 6000 */
+  readonly keepAliveMs?: number;
+  /** A connection on which nothing arrives for so long is dead. @default 15000 */
+  readonly silenceMs?: number;
+}
+
+/** A connection to an authenticated peer. */
+export interface HostConnection {
+  readonly peerId: string;
+  /** Raw Ed25519 key of the peer, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Multiaddr. */
+  readonly remoteAddress: string;
+  readonly isOpen: boolean;
+  /** @throws UnavailableError `PEER_UNREACHABLE` */
+  open<In, Out>(
+    protocol: string,
+    schemas: ChannelSchemas<In, Out>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Channel<In, Out>>;
+  /** Calls `listener` once when the connection is gone, at once when it is already. */
+  onClose(listener: () => void): void;
+  /** Ends the connection after what was sent. */
+  close(): Promise<void>;
+  abort(reason: Error): void;
+}
+
+export type ChannelHandler<In, Out> = (
+  channel: Channel<In, Out>,
+  connection: HostConnection,
+) => Promise<void>;
+
+/** This machine on the libp2p network: one key, pinned TLS only. */
+export interface Host extends Lifecycle {
+  readonly peerId: string;
+  readonly publicKey: Uint8Array;
+  /** Multiaddrs this host can be dialled at, with its PeerId; empty before `start`. */
+  addresses(): readonly string[];
+  /**
+   * Opens a new connection, whether or not there is one already.
+   * @param address multiaddr or `host:port`
+   * @param options.peerId whom the address must turn out to be
+   * @throws InvalidInputError `ADDRESS_INVALID`
+   * @throws UnauthorizedError `PEER_MISMATCH` when somebody else answers
+   * @throws UnavailableError `PEER_UNREACHABLE`
+   */
+  connect(
+    address: string,
+    options: { readonly peerId: string; readonly signal?: AbortSignal },
+  ): Promise<HostConnection>;
+  /**
+   * Answers channels of `protocol`; call before `start`. When the handler returns, this side of the channel is closed;
+   * when it throws, the channel is reset.
+   */
+  serve<In, Out>(
+    protocol: string,
+    schemas: ChannelSchemas<In, Out>,
+    handler: ChannelHandler<In, Out>,
+    options?: { readonly maxChannelsPerConnection?: number },
+  ): void;
+  /** Calls `listener` for every connection a peer opens to this host. */
+  onInbound(listener: (connection: HostConnection) => void): void;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 300;
+const DEFAULT_KEEP_ALIVE_MS = 6_000;
+const DEFAULT_SILENCE_MS = 15_000;
+/** Bounds what one stream can make this process hold. */
+const MAX_WINDOW_BYTES = 1024 * 1024;
+const MAX_CHANNELS_PER_CONNECTION = 64;
+
+export function createHost(options: HostOptions): Host {
+  return new Libp2pHost(options);
+}
+
+class Libp2pHost implements Host {
+  readonly peerId: string;
+  readonly publicKey: Uint8Array;
+  readonly #options: HostOptions;
+  readonly #connections = new WeakMap<Connection, HostConnection>();
+  readonly #services: ((node: Libp2p) => Promise<void>)[] = [];
+  readonly #inboundListeners: ((connection: HostConnection) => void)[] = [];
+  #node: Promise<Libp2p> | undefined;
+  #started: Libp2p | undefined;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.peerId = options.identity.peerId;
+    this.publicKey = options.identity.publicKey;
+  }
+
+  async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    this.#node ??= this.#create();
+    try {
+      this.#started = await this.#node;
+    } catch (error) {
+      this.#node = undefined;
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node;
+    this.#node = undefined;
+    this.#started = undefined;
+    if (node !== undefined) await (await node).stop();
+  }
+
+  addresses(): readonly string[] {
+    return this.#started?.getMultiaddrs().map((address) => address.toString()) ?? [];
+  }
+
+  async connect(
+    address: string,
+    options: { readonly peerId: string; readonly signal?: AbortSignal },
+  ): Promise<HostConnection> {
+    const target = addressOf(address, options.peerId);
+    const node = this.#started;
+    if (node === undefined) throw new UnavailableError('HOST_STOPPED', 'this host is not running');
+    try {
+      const connection = await node.dial(target, {
+        force: true,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      return this.#wrap(connection);
+    } catch (cause) {
+      options.signal?.throwIfAborted();
+      throw dialError(target, cause);
+    }
+  }
+
+  serve<In, Out>(
+    protocol: string,
+    schemas: ChannelSchemas<In, Out>,
+    handler: ChannelHandler<In, Out>,
+    options: { readonly maxChannelsPerConnection?: number } = {},
+  ): void {
+    this.#services.push((node) =>
+      node.handle(
+        protocol,
+        async (stream, connection) => {
+          const channel = new Channel(stream, schemas);
+          try {
+            await handler(channel, this.#wrap(connection));
+            await channel.close();
+          } catch (error) {
+            this.#options.logger.debug({ protocol, err: error }, 'channel reset');
+            channel.abort(error instanceof Error ? error : new Error(String(error)));
+          }
+        },
+        { maxInboundStreams: options.maxChannelsPerConnection ?? MAX_CHANNELS_PER_CONNECTION },
+      ),
+    );
+  }
+
+  onInbound(listener: (connection: HostConnection) => void): void {
+    this.#inboundListeners.push(listener);
+  }
+
+  async #create(): Promise<Libp2p> {
+    const { identity, listen, clock } = this.#options;
+    const silenceMs = this.#options.silenceMs ?? DEFAULT_SILENCE_MS;
+    const node = await createLibp2p({
+      start: false,
+      privateKey: identity.privateKey,
+      nodeInfo: { name: 'millwright' },
+      addresses: { listen: [...listen] },
+      transports: [tcp()],
+      connectionEncrypters: [pinnedTls({ clock, silenceMs })],
+      streamMuxers: [keptAliveYamux(this.#options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS)],
+      connectionManager: {
+        maxConnections: this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        // A site's gateways share one address and all come back in the same second after an outage.
+        inboundConnectionThreshold: 500,
+        maxIncomingPendingConnections: 200,
+      },
+      // The muxer's keep-alive and the TLS stream's silence limit do this with a fifth of the bytes.
+      connectionMonitor: { enabled: false },
+      services: { identify: identify(), ping: ping() },
+    });
+    for (const service of this.#services) await service(node);
+    node.addEventListener('connection:open', ({ detail }) => {
+      if (detail.direction !== 'inbound') return;
+      for (const listener of this.#inboundListeners) listener(this.#wrap(detail));
+    });
+    try {
+      await node.start();
+    } catch (cause) {
+      await node.stop();
+      throw listenError(listen, cause);
+    }
+    return node;
+  }
+
+  #wrap(connection: Connection): HostConnection {
+    let wrapped = this.#connections.get(connection);
+    if (wrapped === undefined) {
+      wrapped = new Libp2pConnection(connection);
+      this.#connections.set(connection, wrapped);
+    }
+    return wrapped;
+  }
+}
+
+class Libp2pConnection implements HostConnection {
+  readonly peerId: string;
+  readonly publicKey: Uint8Array;
+  readonly remoteAddress: string;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.peerId = connection.remotePeer.toString();
+    this.publicKey = rawKeyOf(connection.remotePeer);
+    this.remoteAddress = connection.remoteAddr.toString();
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.status === 'open';
+  }
+
+  async open<In, Out>(
+    protocol: string,
+    schemas: ChannelSchemas<In, Out>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Channel<In, Out>> {
+    try {
+      const stream = await this.#connection.newStream(protocol, {
+        maxOutboundStreams: MAX_CHANNELS_PER_CONNECTION,
+        ...options,
+      });
+      return new Channel(stream, schemas);
+    } catch (cause) {
+      options.signal?.throwIfAborted();
+      throw new UnavailableError(
+        'PEER_UNREACHABLE',
+        `cannot open ${protocol} to ${this.peerId}: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  onClose(listener: () => void): void {
+    if (this.isOpen) this.#connection.addEventListener('close', listener, { once: true });
+    else listener();
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#connection.close();
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  abort(reason: Error): void {
+    this.#connection.abort(reason);
+  }
+}
+
+/** Only the side that dialled keeps asking: the other hears the questions. Its one question tells it the round-trip time. */
+function keptAliveYamux(keepAliveMs: number): () => StreamMuxerFactory {
+  const once = 24 * 3_600_000;
+  const common = {
+    maxInboundStreams: MAX_CHANNELS_PER_CONNECTION,
+    streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES },
+  };
+  const dialler = yamux({ ...common, keepAliveInterval: keepAliveMs })();
+  const listener = yamux({ ...common, keepAliveInterval: once })();
+  return () => ({
+    protocol: dialler.protocol,
+    createStreamMuxer: (connection) =>
+      (connection.direction === 'outbound' ? dialler : listener).createStreamMuxer(connection),
+  });
+}
+
+function addressOf(address: string, peerId: string): Multiaddr {
+  const named = /^\[?([^/\]]+)\]?:(\d{1,5})$/.exec(address);
+  const [, name, port] = named ?? [];
+  const kind = name?.includes(':') ? 'ip6' : /^[\d.]+$/.test(name ?? '') ? 'ip4' : 'dns';
+  try {
+    const target = multiaddr(named ? `/${kind}/${name}/tcp/${port}` : address);
+    const stated = target.getComponents().findLast((component) => component.name === 'p2p')?.value;
+    if (stated === undefined) return target.encapsulate(`/p2p/${peerIdFromString(peerId).toString()}`);
+    if (stated === peerId) return target;
+  } catch (cause) {
+    throw new InvalidInputError('ADDRESS_INVALID', `"${address}" is not an address: ${messageOf(cause)}`, {
+      hint: 'write host:port or a multiaddr such as /dns/region.example/tcp/4100',
+      cause,
+    });
+  }
+  throw new InvalidInputError('ADDRESS_INVALID', `the address ${address} names another host than ${peerId}`);
+}
+
+function dialError(target: Multiaddr, cause: unknown): Error {
+  const text = allMessages(cause);
+  if (text.includes('PEER_MISMATCH')) {
+    return new UnauthorizedError('PEER_MISMATCH', `somebody else answers at ${target.toString()}: ${text}`, {
+      hint: 'check the address; if the host was set up anew, enrol with a new token',
+      cause,
+    });
+  }
+  return new UnavailableError('PEER_UNREACHABLE', `cannot reach ${target.toString()}: ${text}`, { cause });
+}
+
+function listenError(listen: readonly string[], cause: unknown): Error {
+  const text = allMessages(cause);
+  const inUse = text.includes('EADDRINUSE');
+  return new UnavailableError(
+    inUse ? 'PORT_IN_USE' : 'LISTEN_FAILED',
+    `cannot listen on ${listen.join(', ')}: ${text}`,
+    { cause, ...(inUse ? { hint: 'another process has the port: end it or choose another port' } : {}) },
+  );
+}
+
+function rawKeyOf(peer: PeerId): Uint8Array {
+  if (peer.type === 'Ed25519') return peer.publicKey.raw;
+  throw new UnauthorizedError('PEER_CERTIFICATE', `the key of ${peer.toString()} is not Ed25519`);
+}
+
+function allMessages(error: unknown): string {
+  if (error instanceof AggregateError) return [error.message, ...error.errors.map(allMessages)].join('; ');
+  return messageOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
