@@ -1,0 +1,47 @@
+import type { CatalogEntry, DeviceSpec, PointId } from '@millwright/protocol';
+import type { CatalogWish } from './catalog.ts';
+
+/** What a device's driver delivers for each of its points. */
+export function wishesOf(spec: DeviceSpec): Map<PointId, CatalogWish> {
+  const wishes = new Map<PointId, CatalogWish>();
+  for (const [id, point] of Object.entries(spec.points)) {
+    const { unit, label, class: behaviour, write } = point;
+    wishes.set(id as PointId, {
+      device: spec.id,
+      point: id as PointId,
+      kind: kindOf(spec, id as PointId),
+      ...(unit === undefined ? {} : { unit }),
+      ...(label === undefined ? {} : { label }),
+      ...(behaviour === undefined ? {} : { class: behaviour }),
+      ...(write === undefined ? {} : { writable: write.range === undefined ? {} : { range: write.range } }),
+    });
+  }
+  return wishes;
+}
+
+function kindOf(spec: DeviceSpec, id: PointId): CatalogEntry['kind'] {
+  switch (spec.driver) {
+    case 'modbus': {
+      const point = spec.points[id];
+      if (point === undefined) return 'float64';
+      const table = point.table ?? spec.defaults.table;
+      if (table === 'coil' || table === 'discrete') return 'bool';
+      const isScaled = (point.scale ?? 1) !== 1 || (point.offset ?? 0) !== 0;
+      return narrowed(point.as, isScaled);
+    }
+    case 'mqtt': {
+      const point = spec.points[id];
+      return point === undefined ? 'float64' : narrowed(point.as, (point.scale ?? 1) !== 1);
+    }
+    case 'opcua':
+      return spec.points[id]?.as ?? 'float64';
+    case 'host':
+      return 'float64';
+  }
+}
+
+/** Scaled values and everything a double holds exactly are doubles. */
+function narrowed(as: string, isScaled: boolean): CatalogEntry['kind'] {
+  if (as === 'bool' || as === 'text') return as;
+  return (as === 'int64' || as === 'uint64') && !isScaled ? as : 'float64';
+}

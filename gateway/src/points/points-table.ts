@@ -1,0 +1,247 @@
+import {
+  bad,
+  type Clock,
+  every,
+  GOOD,
+  Kind,
+  type Lifecycle,
+  type Logger,
+  MAX_TEXT_LENGTH,
+  type PointNo,
+  qualityByte,
+  qualityOf,
+  reasonOf,
+  type Sample,
+  SampleBatch,
+  type SampleSink,
+} from '@millwright/protocol';
+import { PointColumns } from './point-columns.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
+const CHECK_EVERY_MS = 1000;
+const MIN_BATCH_ROWS = 256;
+const MAX_SPARE_ROWS = 16_384;
+const MAX_SPARE = 4;
+
+const SKEWED = qualityByte('uncertain', 'clock-skew');
+const STALE = qualityByte('uncertain', 'stale');
+const OUT_OF_RANGE = bad('out-of-range');
+const BAD = 2;
+
+/** How one point is reported; from its device's description. */
+export interface PointRules {
+  readonly no: PointNo;
+  /** A change up to this is not reported; absent: every sample is. */
+  readonly deadband?: number | undefined;
+  readonly heartbeatMs?: number | undefined;
+  readonly staleMs?: number | undefined;
+}
+
+export interface NamedSink {
+  readonly name: string;
+  readonly accept: SampleSink;
+}
+
+export interface PointsTableDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Get every sample: alarms, detectors. Called before the reported ones. */
+  readonly all: readonly NamedSink[];
+  /** Get what left the deadband, changed its quality or is due by heartbeat: journal, live lane. */
+  readonly reported: readonly NamedSink[];
+}
+
+/**
+ * The newest value of every point, and the gate all samples pass on their way into the gateway.
+ *
+ * Per sample: the source clock is judged (more than a day off, or going backwards: `uncertain`, `clock-skew`;
+ * the time itself is kept), the newest value replaced, and, unless report by exception holds it back, the
+ * sample handed on in the same turn. Samples of unknown points are counted and go nowhere.
+ */
+export class PointsTable implements Lifecycle {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #all: readonly NamedSink[];
+  readonly #reported: readonly NamedSink[];
+  readonly #columns = new PointColumns();
+  readonly #spare: SampleBatch[] = [];
+  readonly #failing = new Set<string>();
+  #mask = new Uint8Array(MIN_BATCH_ROWS);
+  /** Points with a heartbeat or a staleness bound. */
+  #watched: PointNo[] = [];
+  #stopChecking: (() => void) | undefined;
+  #unknown = 0;
+  #received = 0;
+  #passed = 0;
+
+  constructor(deps: PointsTableDeps) {
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.#all = deps.all;
+    this.#reported = deps.reported;
+  }
+
+  async start(): Promise<void> {
+    this.#stopChecking ??= every(this.#clock, CHECK_EVERY_MS, () => this.#check());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopChecking?.();
+    this.#stopChecking = undefined;
+  }
+
+  /** Samples received, passed on, and dropped for want of a known point. */
+  get counts(): { readonly received: number; readonly reported: number; readonly unknown: number } {
+    return { received: this.#received, reported: this.#passed, unknown: this.#unknown };
+  }
+
+  /** Takes points in, or changes how they are reported; what is known of them stays. */
+  configure(points: readonly PointRules[]): void {
+    const columns = this.#columns;
+    for (const { no, deadband, heartbeatMs, staleMs } of points) {
+      columns.growTo(no);
+      columns.deadband[no] = deadband ?? -1;
+      columns.heartbeatMs[no] = heartbeatMs ?? Number.POSITIVE_INFINITY;
+      columns.staleMs[no] = staleMs ?? Number.POSITIVE_INFINITY;
+      if (columns.isActive[no] !== 1) columns.begin(no, this.#clock.wallMs());
+    }
+    this.#watched = [...this.numbers()].filter(
+      (no) => Number.isFinite(columns.heartbeatMs[no]) || Number.isFinite(columns.staleMs[no]),
+    );
+  }
+
+  /** Forgets points that are no longer read. */
+  retire(points: Iterable<PointNo>): void {
+    for (const no of points) this.#columns.clear(no);
+    this.#watched = this.#watched.filter((no) => this.#columns.isActive[no] === 1);
+  }
+
+  /** The newest value of a point as received; undefined when it is not read here. */
+  sample(no: PointNo): Sample | undefined {
+    const columns = this.#columns;
+    if (columns.isActive[no] !== 1) return undefined;
+    const quality = columns.quality[no] as number;
+    const why = reasonOf(quality);
+    return {
+      v: columns.valueOf(no),
+      q: qualityOf(quality),
+      ...(why === 'none' ? {} : { why }),
+      tSource: columns.tSourceMs[no] as number,
+      tGateway: columns.tGatewayMs[no] as number,
+    };
+  }
+
+  /** Appends the newest sample of a point, unless there never was one. @returns whether it did */
+  copyNewest(no: PointNo, into: SampleBatch): boolean {
+    const columns = this.#columns;
+    if (columns.isActive[no] !== 1 || columns.isBlank(no)) return false;
+    columns.appendTo(no, into);
+    return true;
+  }
+
+  /** Numbers of all points read here. */
+  *numbers(): Generator<PointNo> {
+    const { isActive } = this.#columns;
+    for (let no = 0; no < isActive.length; no++) if (isActive[no] === 1) yield no as PointNo;
+  }
+
+  /** The sink of all drivers. Corrects rows of `batch` where the table knows better. */
+  readonly accept: SampleSink = (batch) => {
+    const columns = this.#columns;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#mask.length < batch.length) this.#mask = new Uint8Array(batch.length);
+    let passing = 0;
+    for (let row = 0; row < batch.length; row++) {
+      const no = batch.point[row] as PointNo;
+      const isKnown = columns.isActive[no] === 1;
+      if (isKnown) this.#judge(batch, row, no);
+      else this.#unknown++;
+      const isPassing = isKnown && columns.take(batch, row, nowMs);
+      this.#mask[row] = isPassing ? 1 : 0;
+      if (isPassing) passing++;
+    }
+    this.#received += batch.length;
+    this.#passed += passing;
+    if (passing === batch.length) {
+      this.#handOn(this.#all, batch);
+      this.#handOn(this.#reported, batch);
+      return;
+    }
+    // Copied before anybody is called: a sink may come back here with samples of its own.
+    const passed = this.#borrow(passing);
+    for (let row = 0; row < batch.length; row++) if (this.#mask[row] === 1) passed.copyRow(batch, row);
+    this.#handOn(this.#all, batch);
+    this.#handOn(this.#reported, passed);
+    this.#giveBack(passed);
+  };
+
+  #judge(batch: SampleBatch, row: number, no: PointNo): void {
+    if (batch.kind[row] === Kind.text && isTooLong(batch.strings[batch.value[row] as number])) {
+      batch.kind[row] = Kind.null;
+      batch.quality[row] = OUT_OF_RANGE;
+    }
+    const columns = this.#columns;
+    const tGatewayMs = batch.tGatewayMs[row] as number;
+    const tSourceMs = batch.tSourceMs[row] as number;
+    if (!Number.isFinite(tSourceMs)) batch.tSourceMs[row] = tGatewayMs;
+    if (batch.quality[row] !== GOOD) return;
+    const isBackwards = tSourceMs < (columns.tSourceMs[no] as number) && !columns.isBlank(no);
+    if (isBackwards || !(Math.abs(tSourceMs - tGatewayMs) <= DAY_MS)) batch.quality[row] = SKEWED;
+  }
+
+  /** Marks what has become stale, and repeats what is due. */
+  #check(): void {
+    if (this.#watched.length === 0) return;
+    const columns = this.#columns;
+    const nowMs = this.#clock.monotonicMs();
+    const wallMs = this.#clock.wallMs();
+    const stale = this.#borrow(this.#watched.length);
+    const due = this.#borrow(this.#watched.length);
+    for (const no of this.#watched) {
+      if (columns.isBlank(no)) continue;
+      const quality = columns.quality[no] as number;
+      const isStale = nowMs - (columns.seenAtMs[no] as number) >= (columns.staleMs[no] as number);
+      if (isStale && quality !== STALE && (quality & 3) !== BAD) {
+        columns.quality[no] = STALE;
+        columns.appendTo(no, stale, wallMs, wallMs);
+      } else if (nowMs - (columns.reportedAtMs[no] as number) < (columns.heartbeatMs[no] as number)) continue;
+      columns.appendTo(no, due, wallMs, wallMs);
+      columns.markReported(no, nowMs);
+    }
+    this.#passed += due.length;
+    if (stale.length > 0) this.#handOn(this.#all, stale);
+    if (due.length > 0) this.#handOn(this.#reported, due);
+    this.#giveBack(stale);
+    this.#giveBack(due);
+  }
+
+  #handOn(sinks: readonly NamedSink[], batch: SampleBatch): void {
+    if (batch.length === 0) return;
+    for (const { name, accept } of sinks) {
+      try {
+        accept(batch);
+        if (this.#failing.size > 0) this.#failing.delete(name);
+      } catch (error) {
+        // One receiver must not keep the samples from the others; it is named once until it works again.
+        if (this.#failing.has(name)) continue;
+        this.#failing.add(name);
+        this.#logger.error({ err: error, sink: name }, `samples were refused by ${name}`);
+      }
+    }
+  }
+
+  #borrow(rows: number): SampleBatch {
+    const spare = this.#spare.findIndex(({ capacity }) => capacity >= rows);
+    const [found] = spare >= 0 ? this.#spare.splice(spare, 1) : [];
+    return found ?? new SampleBatch(Math.max(MIN_BATCH_ROWS, rows));
+  }
+
+  #giveBack(batch: SampleBatch): void {
+    batch.clear();
+    if (this.#spare.length < MAX_SPARE && batch.capacity <= MAX_SPARE_ROWS) this.#spare.push(batch);
+  }
+}
+
+function isTooLong(text: string | undefined): boolean {
+  return text !== undefined && text.length > MAX_TEXT_LENGTH;
+}
