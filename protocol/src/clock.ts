@@ -29,7 +29,7 @@ export function delay(
   });
 }
 
-/** Repeats `run` every `periodMs` without drift until the returned function is called. A late tick is not made up for. */
+/** Repeats `run` every `periodMs` without drift until the returned function is called. Missed ticks are not made up for. */
 export function every(clock: Clock, periodMs: number, run: () => void): () => void {
   let stopped = false;
   let due = clock.monotonicMs() + periodMs;
@@ -37,7 +37,7 @@ export function every(clock: Clock, periodMs: number, run: () => void): () => vo
   function tick() {
     if (stopped) return;
     const now = clock.monotonicMs();
-    due = Math.max(due + periodMs, now);
+    due += periodMs * (1 + Math.max(0, Math.floor((now - due) / periodMs)));
     cancel = clock.after(due - now, tick);
     run();
   }

@@ -21,8 +21,8 @@ export const UnitCode = z
   .max(64)
   .superRefine((code, context) => {
     const answer = ucum.UcumLhcUtils.getInstance().validateUnitString(code, true);
-    if (answer.status === 'valid') return;
-    const common = COMMON[code];
+    if (answer.status === 'valid' && code === code.trim()) return;
+    const common = code === code.trim() ? COMMON[code] : code.trim();
     const near =
       common !== undefined
         ? [common]

@@ -17,6 +17,11 @@ export class MemoryClock implements Clock {
     this.#wallMs = wallMs;
   }
 
+  /** Timers set and neither run nor cancelled: 0 when what was tested cleaned up after itself. */
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
   wallMs(): number {
     return this.#wallMs;
   }

@@ -1,5 +1,7 @@
 import type { Logger } from '../logger.ts';
 
+type LogFields = Readonly<Record<string, unknown>>;
+
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
@@ -16,20 +18,29 @@ export class MemoryLogger implements Logger {
     this.#bindings = bindings;
   }
 
-  readonly debug = this.#method('debug');
-  readonly info = this.#method('info');
-  readonly warn = this.#method('warn');
-  readonly error = this.#method('error');
+  debug(first: LogFields | string, message?: string): void {
+    this.#write('debug', first, message);
+  }
+
+  info(first: LogFields | string, message?: string): void {
+    this.#write('info', first, message);
+  }
+
+  warn(first: LogFields | string, message?: string): void {
+    this.#write('warn', first, message);
+  }
+
+  error(first: LogFields | string, message?: string): void {
+    this.#write('error', first, message);
+  }
 
   child(bindings: Readonly<Record<string, unknown>>): MemoryLogger {
     return new MemoryLogger(this.lines, { ...this.#bindings, ...bindings });
   }
 
-  #method(level: LogLine['level']) {
-    return (first: Readonly<Record<string, unknown>> | string, second?: string): void => {
-      const fields = typeof first === 'string' ? {} : first;
-      const message = typeof first === 'string' ? first : (second ?? '');
-      this.lines.push({ level, message, fields: { ...this.#bindings, ...fields } });
-    };
+  #write(level: LogLine['level'], first: LogFields | string, second?: string): void {
+    const fields = typeof first === 'string' ? {} : first;
+    const message = typeof first === 'string' ? first : (second ?? '');
+    this.lines.push({ level, message, fields: { ...this.#bindings, ...fields } });
   }
 }
