@@ -257,7 +257,7 @@ export class ModbusLine implements Driver, LineLoad {
   }
 
   #nextRequest(nowMs: number): Request | undefined {
-    if (this.#requestsInARow >= MAX_REQUESTS_IN_A_ROW && this.#dueAtMs() <= nowMs) return undefined;
+    if (this.#requestsInARow >= MAX_REQUESTS_IN_A_ROW && this.#pollDueAtMs() <= nowMs) return undefined;
     const at = this.#requests.findIndex((waiting) => waiting.device.quietUntilMs <= nowMs);
     const [request] = at === -1 ? [] : this.#requests.splice(at, 1);
     if (request === undefined) return undefined;
@@ -321,9 +321,14 @@ export class ModbusLine implements Driver, LineLoad {
 
   /** When a poll falls due or a waiting request may be made. */
   #dueAtMs(): number {
+    let least = this.#pollDueAtMs();
+    for (const { device } of this.#requests) least = Math.min(least, device.quietUntilMs);
+    return least;
+  }
+
+  #pollDueAtMs(): number {
     let least = Number.POSITIVE_INFINITY;
     for (const device of this.#devices) least = Math.min(least, device.dueAtMs());
-    for (const { device } of this.#requests) least = Math.min(least, device.quietUntilMs);
     return least;
   }
 

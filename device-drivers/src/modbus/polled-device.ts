@@ -140,9 +140,9 @@ export class PolledDevice {
     this.#misses = 0;
     this.#quietUntilMs = 0;
     if (this.state === 'up') return;
+    if (this.state === 'down') for (const group of this.groups) group.restart(nowMs);
     this.state = 'up';
     this.#probes = 0;
-    for (const group of this.groups) group.restart(nowMs);
     this.#reporter.state(this.slug, { online: true });
   }
 
