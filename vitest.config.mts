@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-const reports = process.env['MILLWRIGHT_TEST_REPORTS'];
+const reports = process.env.MILLWRIGHT_TEST_REPORTS;
 
 /** Network and process tests share one machine of two cores: files run one after another there. */
 export default defineConfig({
@@ -14,6 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
+            'fleet-controller/console/src/**/*.test.ts',
             '{protocol,gateway,device-drivers,edge-models,vault-sync,fleet-controller,cloud-core}/src/**/*.test.ts',
           ],
           testTimeout: 60_000,

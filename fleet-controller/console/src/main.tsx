@@ -20,7 +20,8 @@ const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5000,
-      retry: (failures, error) => !(error instanceof ApiError && error.status >= 400 && error.status < 500) && failures < 5,
+      retry: (failures, error) =>
+        !(error instanceof ApiError && error.status >= 400 && error.status < 500) && failures < 5,
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 10_000),
     },
   },
@@ -30,7 +31,8 @@ const queryClient = new QueryClient({
 queryClient.getQueryCache().subscribe(({ type, query }) => {
   const error = query.state.error;
   if (type !== 'updated' || !(error instanceof ApiError) || error.status !== 401) return;
-  if (query.queryKey[0] !== 'session') void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
+  if (query.queryKey[0] !== 'session')
+    void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
 });
 
 const root = document.getElementById('root');

@@ -31,7 +31,10 @@ const device = createRoute({
   },
 });
 
-export const router = createRouter({ routeTree: root.addChildren([now, signIn, devices, gateways, device]), defaultPreload: 'intent' });
+export const router = createRouter({
+  routeTree: root.addChildren([now, signIn, devices, gateways, device]),
+  defaultPreload: 'intent',
+});
 
 declare module '@tanstack/react-router' {
   interface Register {

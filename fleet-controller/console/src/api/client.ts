@@ -25,7 +25,10 @@ export async function call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, b
       method,
       credentials: 'same-origin',
       signal: AbortSignal.timeout(TIMEOUT_MS),
-      headers: { 'x-millwright-csrf': '1', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        'x-millwright-csrf': '1',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch {
@@ -50,7 +53,9 @@ export async function getAll<T>(path: string): Promise<T[]> {
   let cursor: string | null = null;
   do {
     const query: string = `limit=1000${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
-    const page: { items: T[]; next: string | null } = await get(`${path}${path.includes('?') ? '&' : '?'}${query}`);
+    const page: { items: T[]; next: string | null } = await get(
+      `${path}${path.includes('?') ? '&' : '?'}${query}`,
+    );
     items.push(...page.items);
     cursor = page.next;
   } while (cursor !== null);

@@ -1,10 +1,29 @@
 import { queryOptions } from '@tanstack/react-query';
 import { get, getAll } from './client.ts';
-import type { AlarmView, DeviceDetail, DeviceView, EventView, GapView, GatewayView, History, Page, Session, Summary } from './types.ts';
+import type {
+  AlarmView,
+  DeviceDetail,
+  DeviceView,
+  EventView,
+  GapView,
+  GatewayView,
+  History,
+  Page,
+  Session,
+  Summary,
+} from './types.ts';
 
-export const sessionQuery = queryOptions({ queryKey: ['session'], queryFn: () => get<Session>('/api/v1/session'), staleTime: 60_000 });
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: () => get<Session>('/api/v1/session'),
+  staleTime: 60_000,
+});
 
-export const summaryQuery = queryOptions({ queryKey: ['summary'], queryFn: () => get<Summary>('/api/v1/summary'), refetchInterval: 5000 });
+export const summaryQuery = queryOptions({
+  queryKey: ['summary'],
+  queryFn: () => get<Summary>('/api/v1/summary'),
+  refetchInterval: 5000,
+});
 
 export const alarmsQuery = queryOptions({
   queryKey: ['alarms'],
@@ -25,21 +44,34 @@ export const devicesQuery = queryOptions({
 });
 
 export const deviceQuery = (id: string) =>
-  queryOptions({ queryKey: ['device', id], queryFn: () => get<DeviceDetail>(`/api/v1/devices/${encodeURIComponent(id)}`) });
+  queryOptions({
+    queryKey: ['device', id],
+    queryFn: () => get<DeviceDetail>(`/api/v1/devices/${encodeURIComponent(id)}`),
+  });
 
 export const eventsQuery = (device?: string) =>
   queryOptions({
     queryKey: ['events', device ?? null],
-    queryFn: () => get<Page<EventView>>(`/api/v1/event-log?limit=30${device === undefined ? '' : `&device=${encodeURIComponent(device)}`}`),
+    queryFn: () =>
+      get<Page<EventView>>(
+        `/api/v1/event-log?limit=30${device === undefined ? '' : `&device=${encodeURIComponent(device)}`}`,
+      ),
   });
 
 export const gapsQuery = (fromMs: number) =>
-  queryOptions({ queryKey: ['gaps', fromMs], queryFn: () => get<Page<GapView>>(`/api/v1/gaps?limit=50&from=${fromMs}`), refetchInterval: 60_000 });
+  queryOptions({
+    queryKey: ['gaps', fromMs],
+    queryFn: () => get<Page<GapView>>(`/api/v1/gaps?limit=50&from=${fromMs}`),
+    refetchInterval: 60_000,
+  });
 
 export const historyQuery = (device: string, point: string, fromMs: number, toMs: number) =>
   queryOptions({
     queryKey: ['history', device, point, fromMs, toMs],
-    queryFn: () => get<History>(`/api/v1/devices/${encodeURIComponent(device)}/points/${encodeURIComponent(point)}/history?from=${fromMs}&to=${toMs}`),
+    queryFn: () =>
+      get<History>(
+        `/api/v1/devices/${encodeURIComponent(device)}/points/${encodeURIComponent(point)}/history?from=${fromMs}&to=${toMs}`,
+      ),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,
   });

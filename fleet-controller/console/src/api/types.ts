@@ -1,4 +1,6 @@
 /** Shapes of the region's API, inferred from the schemas it is served from. Types only: nothing of the server is bundled. */
+
+export type { JsonValue, Quality } from '@millwright/protocol';
 export type {
   AlarmView,
   DeviceDetail,
@@ -16,8 +18,6 @@ export type {
   StreamValue,
   Summary,
 } from '../../../src/api/schemas.ts';
-
-export type { JsonValue, Quality } from '@millwright/protocol';
 
 export interface Page<T> {
   readonly items: T[];

@@ -29,12 +29,18 @@ export function unitSymbol(unit: string | null): string {
 const BYTE_STEPS = ['', 'k', 'M', 'G', 'T'] as const;
 
 /** A value and its unit, as a person reads them. */
-export function formatValue(value: JsonValue, unit: string | null): { readonly text: string; readonly unit: string } {
+export function formatValue(
+  value: JsonValue,
+  unit: string | null,
+): { readonly text: string; readonly unit: string } {
   if (value === null) return { text: '–', unit: '' };
   if (typeof value === 'boolean') return { text: value ? 'on' : 'off', unit: '' };
   if (typeof value === 'string') return { text: value, unit: unitSymbol(unit) };
   if (unit === 'By' || unit === 'By/s') {
-    const step = Math.min(Math.max(Math.floor(Math.log10(Math.max(Math.abs(value), 1)) / 3), 0), BYTE_STEPS.length - 1);
+    const step = Math.min(
+      Math.max(Math.floor(Math.log10(Math.max(Math.abs(value), 1)) / 3), 0),
+      BYTE_STEPS.length - 1,
+    );
     return { text: significant(value / 1000 ** step), unit: `${BYTE_STEPS[step]}${unitSymbol(unit)}` };
   }
   return { text: significant(value), unit: unitSymbol(unit) };
@@ -45,8 +51,14 @@ function significant(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return value.toLocaleString();
   const magnitude = Math.abs(value);
   if (magnitude >= 1e9 || (magnitude > 0 && magnitude < 1e-4)) return value.toExponential(3);
-  const digits = Math.min(Math.max(4 - Math.floor(Math.log10(Math.max(magnitude, 1))), 0), magnitude < 1 ? 4 : 3);
-  return value.toLocaleString(undefined, { minimumFractionDigits: Math.min(digits, 2), maximumFractionDigits: digits });
+  const digits = Math.min(
+    Math.max(4 - Math.floor(Math.log10(Math.max(magnitude, 1))), 0),
+    magnitude < 1 ? 4 : 3,
+  );
+  return value.toLocaleString(undefined, {
+    minimumFractionDigits: Math.min(digits, 2),
+    maximumFractionDigits: digits,
+  });
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -65,4 +77,5 @@ const REASONS: Readonly<Record<string, string>> = {
   'driver-restarted': 'the driver was restarted',
 };
 
-export const reasonText = (why: string | undefined | null): string => (why == null ? '' : (REASONS[why] ?? why));
+export const reasonText = (why: string | undefined | null): string =>
+  why == null ? '' : (REASONS[why] ?? why);

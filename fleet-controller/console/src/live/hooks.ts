@@ -1,6 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
-import { alarmsQuery, deviceQuery, devicesQuery, eventsQuery, gatewaysQuery, summaryQuery } from '../api/queries.ts';
+import {
+  alarmsQuery,
+  deviceQuery,
+  devicesQuery,
+  eventsQuery,
+  gatewaysQuery,
+  summaryQuery,
+} from '../api/queries.ts';
 import type { DeviceView, GatewayView, PointView, StreamValue } from '../api/types.ts';
 import { type Connection, liveStore } from './live-store.ts';
 
@@ -8,11 +15,20 @@ type Latest = Pick<StreamValue, 'v' | 'q' | 'why' | 'tSource' | 'tGateway'>;
 
 /** The newest value of a point: from the stream, or what was loaded when the stream has none yet. */
 export function useLatest(device: string, point: PointView): Latest | undefined {
-  const subscribe = useCallback((onChange: () => void) => liveStore.watch(device, point.id, onChange), [device, point.id]);
+  const subscribe = useCallback(
+    (onChange: () => void) => liveStore.watch(device, point.id, onChange),
+    [device, point.id],
+  );
   const live = useSyncExternalStore(subscribe, () => liveStore.value(device, point.id));
   if (live !== undefined && live.tGateway >= (point.tGateway ?? 0)) return live;
   if (point.tSource === null || point.tGateway === null) return undefined;
-  return { v: point.v, q: point.q, ...(point.why === null ? {} : { why: point.why }), tSource: point.tSource, tGateway: point.tGateway };
+  return {
+    v: point.v,
+    q: point.q,
+    ...(point.why === null ? {} : { why: point.why }),
+    tSource: point.tSource,
+    tGateway: point.tGateway,
+  };
 }
 
 export function useConnection(): Connection {

@@ -19,7 +19,11 @@ export function AppShell() {
   if (session.data !== undefined) return <Frame session={session.data} />;
   return (
     <main className="sign-in">
-      {session.error === null ? <p role="status">Opening the console …</p> : <Failed error={session.error} retry={() => void session.refetch()} />}
+      {session.error === null ? (
+        <p role="status">Opening the console …</p>
+      ) : (
+        <Failed error={session.error} retry={() => void session.refetch()} />
+      )}
     </main>
   );
 }
@@ -85,8 +89,8 @@ function LostBanner({ sinceMs }: { readonly sinceMs: number }) {
   const now = useNow();
   return (
     <div className="banner" role="alert">
-      <WifiOff size={16} aria-hidden /> No connection to the region for {age(now - sinceMs)}. What you see is from then; it is
-      tried again by itself.
+      <WifiOff size={16} aria-hidden /> No connection to the region for {age(now - sinceMs)}. What you see is
+      from then; it is tried again by itself.
     </div>
   );
 }
@@ -95,7 +99,11 @@ function ThemeButton() {
   const theme = useSyncExternalStore(watchTheme, currentTheme);
   const other = theme === 'dark' ? 'light' : 'dark';
   return (
-    <Button className="button plain small" aria-label={`Use the ${other} theme`} onPress={() => chooseTheme(other)}>
+    <Button
+      className="button plain small"
+      aria-label={`Use the ${other} theme`}
+      onPress={() => chooseTheme(other)}
+    >
       {theme === 'dark' ? <Sun size={16} aria-hidden /> : <Moon size={16} aria-hidden />}
     </Button>
   );

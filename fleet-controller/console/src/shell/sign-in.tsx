@@ -15,13 +15,16 @@ const codeFromLink = takeCode();
 /** Exchanges a one-time link for a session, or says how to get one. */
 export function SignIn() {
   const client = useQueryClient();
-  const [state, setState] = useState<'idle' | 'working' | { readonly problem: string }>(codeFromLink === null ? 'idle' : 'working');
+  const [state, setState] = useState<'idle' | 'working' | { readonly problem: string }>(
+    codeFromLink === null ? 'idle' : 'working',
+  );
 
   useEffect(() => {
     if (codeFromLink === null) return;
     post<Session>('/api/v1/session', { code: codeFromLink }).then(
       () => client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
-      (error: unknown) => setState({ problem: error instanceof ApiError ? error.message : 'The link could not be checked.' }),
+      (error: unknown) =>
+        setState({ problem: error instanceof ApiError ? error.message : 'The link could not be checked.' }),
     );
   }, [client]);
 
@@ -38,8 +41,8 @@ export function SignIn() {
         {state !== 'working' && (
           <>
             <p>
-              You sign in with a one-time link. The controller prints one when it starts; on its machine, this makes
-              another:
+              You sign in with a one-time link. The controller prints one when it starts; on its machine, this
+              makes another:
             </p>
             <p>
               <code>npm run millwright -- region sign-in-link --state &lt;state folder&gt;</code>

@@ -56,7 +56,13 @@ export function OnlineTag({ online, why }: { readonly online: boolean; readonly 
 }
 
 /** Quality in words and shape; colour only repeats it. */
-export function QualityTag({ quality, why }: { readonly quality: Quality; readonly why: string | undefined }) {
+export function QualityTag({
+  quality,
+  why,
+}: {
+  readonly quality: Quality;
+  readonly why: string | undefined;
+}) {
   const reason = reasonText(why);
   if (quality === 'good') {
     return (

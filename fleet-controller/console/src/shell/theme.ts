@@ -12,7 +12,7 @@ export const currentTheme = (): Theme => chosen() ?? (system.matches ? 'dark' : 
 
 /** Follows the system until a person chooses. */
 export function applyTheme(): void {
-  document.documentElement.dataset['theme'] = currentTheme();
+  document.documentElement.dataset.theme = currentTheme();
 }
 
 export function chooseTheme(theme: Theme): void {
