@@ -28,9 +28,7 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   readonly #stream: Stream;
   readonly #schemas: ChannelSchemas<In, Out>;
   readonly #reader = new MessageReader({ maxBytes: MAX_MESSAGE_BYTES });
-  readonly #received: Uint8Array[] = [];
   readonly #ended = new AbortController();
-  #receivedBytes = 0;
   #inputEnded = false;
   #failure: unknown;
   #wake: () => void = () => undefined;
@@ -42,8 +40,8 @@ export class Channel<In, Out> implements AsyncIterable<In> {
     stream.addEventListener('message', ({ data }) => this.#onData(data));
     stream.addEventListener('remoteCloseWrite', () => this.#endInput());
     stream.addEventListener('close', ({ error }) => {
-      if (error === undefined) this.#endInput();
-      else this.#fail(closedError(error));
+      // When the connection below is lost, its streams close without an error.
+      if (!this.#inputEnded) this.#fail(closedError(error));
       this.#ended.abort(this.#failure ?? closedError());
     });
   }
@@ -100,10 +98,13 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   async receive(options: { readonly signal?: AbortSignal } = {}): Promise<In | undefined> {
     for (;;) {
       options.signal?.throwIfAborted();
-      const next = this.#received.shift();
-      if (next !== undefined) return this.#take(next);
+      const message = this.#take();
+      if (message !== undefined) return message.value;
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#inputEnded) return undefined;
+      if (this.#inputEnded) {
+        if (this.#reader.bufferedBytes > 0) throw closedError(new Error('it ends within a message'));
+        return undefined;
+      }
       await this.#change(options.signal);
     }
   }
@@ -128,31 +129,26 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   /** Ends both sides at once and throws away what was not sent or taken yet. */
   abort(reason: Error): void {
     this.#fail(reason);
-    this.#received.length = 0;
+    this.#reader.clear();
     this.#stream.abort(reason);
   }
 
   #onData(data: Uint8Array | Uint8ArrayList): void {
-    try {
-      this.#reader.push(data, (message) => {
-        this.#received.push(message);
-        this.#receivedBytes += message.byteLength;
-      });
-    } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)));
-      return;
-    }
-    if (this.#receivedBytes > PAUSE_ABOVE_BYTES && this.#stream.readStatus === 'readable') {
+    this.#reader.push(data);
+    if (this.#reader.bufferedBytes > PAUSE_ABOVE_BYTES && this.#stream.readStatus === 'readable') {
       this.#stream.pause();
     }
     this.#wake();
   }
 
-  #take(bytes: Uint8Array): In {
-    this.#receivedBytes -= bytes.byteLength;
-    if (this.#receivedBytes < RESUME_BELOW_BYTES && this.#stream.readStatus === 'paused') this.#resume();
+  #take(): { readonly value: In } | undefined {
     try {
-      return this.#checked(this.#schemas.receive, decodeCbor(bytes), 'receive');
+      const bytes = this.#reader.next();
+      if (bytes === undefined) return undefined;
+      const value = this.#checked(this.#schemas.receive, decodeCbor(bytes), 'receive');
+      const isRoomy = this.#reader.bufferedBytes < RESUME_BELOW_BYTES;
+      if (isRoomy && this.#stream.readStatus === 'paused') this.#resume();
+      return { value };
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error(String(error)));
       throw error;
@@ -180,7 +176,6 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   }
 
   #endInput(): void {
-    if (!this.#reader.atBoundary) this.#fail(closedError(new Error('it ends within a message')));
     this.#inputEnded = true;
     this.#wake();
   }
