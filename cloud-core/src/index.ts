@@ -8,3 +8,4 @@ export {
   type RegionNews,
   type RegionStore,
 } from './regions/store.ts';
+export type { ReadyFile } from './up/world.ts';
