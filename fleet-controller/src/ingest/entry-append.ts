@@ -1,0 +1,352 @@
+import {
+  type DeviceId,
+  decodeFrame,
+  type Frame,
+  InvalidInputError,
+  type JournalEntry,
+  type JournalPosition,
+  MAX_FRAME_SAMPLES,
+  SampleBatch,
+} from '@millwright/protocol';
+import { sql, type Transaction } from 'kysely';
+import {
+  byteaArray,
+  float8Array,
+  int2Array,
+  int4Array,
+  int8Array,
+  textArray,
+} from '../store/binary-arrays.ts';
+import type { Tables } from '../store/tables.ts';
+import type { GatewayLines } from './directory.ts';
+import { RollupAccumulator, RollupColumns } from './rollup-accumulator.ts';
+
+type FrameEntry = Extract<JournalEntry, { kind: 'frame' }>;
+type GapEntry = Extract<JournalEntry, { kind: 'gap' }>;
+type EventEntry = Extract<JournalEntry, { kind: 'event' }>;
+
+/** What of a call was new, once it is durable. */
+export interface Appended {
+  readonly position: JournalPosition;
+  readonly frames: number;
+  readonly samples: number;
+  readonly gaps: readonly GapEntry[];
+  readonly events: readonly EventEntry[];
+}
+
+const WIDER = [
+  ['rollup_15m', 900_000],
+  ['rollup_1h', 3_600_000],
+  ['rollup_1d', 86_400_000],
+] as const;
+
+/**
+ * Writes entries and everything derived from them in the caller's transaction. What is held already is left out
+ * before anything is derived from it, so that nothing counts twice.
+ */
+export class EntryAppend {
+  readonly #batch = new SampleBatch(MAX_FRAME_SAMPLES);
+  readonly #rollups = new RollupAccumulator();
+  readonly #wider = new RollupColumns();
+
+  /** @throws InvalidInputError for an entry that cannot be read or would leave a hole */
+  async append(
+    trx: Transaction<Tables>,
+    gateway: GatewayLines,
+    entries: readonly JournalEntry[],
+  ): Promise<Appended> {
+    const [first] = entries;
+    if (first === undefined) throw new InvalidInputError('ENTRIES_EMPTY', 'there is nothing to append');
+    const { epoch } = first;
+    // Also the lock that puts two connections of one gateway one behind the other.
+    const { rows } = await sql<{ seq: number }>`
+      insert into journals as j (gateway, epoch, seq) values (${gateway.key}, ${epoch}, -1)
+      on conflict (gateway, epoch) do update set seq = j.seq returning j.seq`.execute(trx);
+    const fresh = selectNew(entries, epoch, rows[0]?.seq ?? -1);
+    const { frames, gaps, events, seq } = fresh;
+    const position = { epoch, seq };
+    if (frames.length + gaps.length + events.length === 0) {
+      return { position, frames: 0, samples: 0, gaps, events };
+    }
+    let samples = 0;
+    let heldUntilMs: number | null = null;
+    for (const { frame } of frames) {
+      samples += frame.header.sampleCount;
+      if (frame.header.sampleCount > 0)
+        heldUntilMs = Math.max(heldUntilMs ?? 0, wholeMs(frame.header.lastMs));
+    }
+    if (frames.length > 0) {
+      const statements = this.#derive(frames, gateway);
+      await insertFrames(trx, gateway.key, epoch, frames);
+      for (const statement of statements) await statement.execute(trx);
+    }
+    if (gaps.length > 0) await insertGaps(trx, gateway.key, gaps);
+    if (events.length > 0) await insertEvents(trx, gateway, events);
+    await sql`update journals set seq = ${seq} where gateway = ${gateway.key} and epoch = ${epoch}`.execute(
+      trx,
+    );
+    await sql`
+      update gateways set
+        frames = frames + ${frames.length}, samples = samples + ${samples}, gaps = gaps + ${gaps.length},
+        held_until_ms = greatest(held_until_ms, ${heldUntilMs}::bigint)
+      where key = ${gateway.key}`.execute(trx);
+    return { position, frames: frames.length, samples, gaps, events };
+  }
+
+  /** Decodes the frames and prepares the roll-ups' statements; synchronous, because the columns are shared. */
+  #derive(frames: readonly ReadFrame[], gateway: GatewayLines) {
+    const { lines } = gateway;
+    const batch = this.#batch;
+    this.#rollups.clear();
+    for (const { frame, entry } of frames) {
+      for (const { point } of frame.points) {
+        if (lines[point] === undefined) {
+          throw new InvalidInputError(
+            'FRAME_POINT_UNKNOWN',
+            `frame ${entry.epoch}/${entry.seq} has point ${point}; the catalogue of ${gateway.id} ends at ${lines.length - 1}`,
+          );
+        }
+      }
+      batch.clear();
+      frame.readAll(batch);
+      this.#rollups.add(batch, (no) => lines[no]?.id ?? 0);
+    }
+    const { minutes } = this.#rollups;
+    const statements = [upsertRollup('rollup_1m', minutes), touchDevices(minutes, gateway)];
+    for (const [table, widthMs] of WIDER) {
+      this.#rollups.widen(widthMs, this.#wider);
+      statements.push(upsertRollup(table, this.#wider));
+    }
+    return statements;
+  }
+}
+
+interface ReadFrame {
+  readonly entry: FrameEntry;
+  readonly frame: Frame;
+}
+
+function selectNew(entries: readonly JournalEntry[], epoch: number, heldSeq: number) {
+  const frames: ReadFrame[] = [];
+  const gaps: GapEntry[] = [];
+  const events: EventEntry[] = [];
+  let seq = heldSeq;
+  for (const entry of entries) {
+    if (entry.epoch !== epoch || entry.seqEnd < entry.seq) {
+      throw new InvalidInputError(
+        'ENTRY_MISPLACED',
+        `entry ${entry.epoch}/${entry.seq} does not belong here`,
+      );
+    }
+    const frame = entry.kind === 'frame' ? readFrame(entry) : undefined;
+    if (entry.seqEnd <= seq) continue;
+    if (entry.seq > seq + 1) {
+      throw new InvalidInputError(
+        'ENTRY_HOLE',
+        `entry ${entry.seq} of epoch ${epoch} would leave a hole after ${seq}`,
+      );
+    }
+    if (entry.kind === 'gap') gaps.push({ ...entry, seq: seq + 1 });
+    else if (entry.kind === 'event') events.push(entry);
+    else if (frame !== undefined) frames.push(frame);
+    seq = entry.seqEnd;
+  }
+  return { frames, gaps, events, seq };
+}
+
+function readFrame(entry: FrameEntry): ReadFrame {
+  const frame = decodeFrame(entry.bytes);
+  if (frame.header.epoch === entry.epoch && frame.header.seq === entry.seq) return { entry, frame };
+  throw new InvalidInputError(
+    'ENTRY_MISPLACED',
+    `entry ${entry.epoch}/${entry.seq} holds the frame ${frame.header.epoch}/${frame.header.seq}`,
+  );
+}
+
+async function insertFrames(
+  trx: Transaction<Tables>,
+  key: number,
+  epoch: number,
+  frames: readonly ReadFrame[],
+): Promise<void> {
+  const length = frames.length;
+  const column = (of: (frame: Frame) => number) => Float64Array.from(frames, ({ frame }) => of(frame));
+  await sql`
+    insert into frames (gateway, epoch, seq, first_ms, last_ms, samples, bytes)
+    select ${key}, ${epoch}, * from unnest(
+      ${int8Array(
+        column(({ header }) => header.seq),
+        length,
+      )}::int8[],
+      ${int8Array(
+        column(({ header }) => wholeMs(header.firstMs)),
+        length,
+      )}::int8[],
+      ${int8Array(
+        column(({ header }) => wholeMs(header.lastMs)),
+        length,
+      )}::int8[],
+      ${int4Array(
+        Int32Array.from(frames, ({ frame }) => frame.header.sampleCount),
+        length,
+      )}::int4[],
+      ${byteaArray(frames.map(({ entry }) => entry.bytes))}::bytea[])`.execute(trx);
+}
+
+async function insertGaps(trx: Transaction<Tables>, key: number, gaps: readonly GapEntry[]): Promise<void> {
+  await trx
+    .insertInto('gaps')
+    .values(
+      gaps.map(({ epoch, seq, seqEnd, gap }) => ({
+        gateway: key,
+        epoch,
+        seq,
+        seq_end: seqEnd,
+        reason: gap.reason,
+        from_ms: wholeMs(gap.fromMs),
+        to_ms: wholeMs(gap.toMs),
+        samples: gap.samples ?? null,
+        detail: gap.detail === undefined ? null : storable(gap.detail),
+      })),
+    )
+    .execute();
+}
+
+async function insertEvents(
+  trx: Transaction<Tables>,
+  gateway: GatewayLines,
+  events: readonly EventEntry[],
+): Promise<void> {
+  await trx
+    .insertInto('events')
+    .values(
+      events.map(({ epoch, seq, event }) => ({
+        gateway: gateway.key,
+        epoch,
+        seq,
+        id: storable(event.id),
+        at_ms: wholeMs(event.atMs),
+        type: event.type,
+        device_id: deviceOf(gateway, event.device),
+        point: event.point === undefined ? null : storable(event.point),
+        message: storable(event.message),
+        data:
+          event.data === undefined
+            ? null
+            : storable(JSON.stringify(event.data)).replaceAll('\\u0000', '\ufffd'),
+      })),
+    )
+    .execute();
+  await followAlarms(trx, gateway, events);
+}
+
+/** Keeps the list of active alarms as the last event about each leaves it. */
+async function followAlarms(
+  trx: Transaction<Tables>,
+  gateway: GatewayLines,
+  events: readonly EventEntry[],
+): Promise<void> {
+  const last = new Map<string, EventEntry>();
+  for (const entry of events) {
+    const { type, device, point } = entry.event;
+    if (type !== 'alarm.raised' && type !== 'alarm.cleared') continue;
+    last.set(JSON.stringify([device ?? '', point ?? '', alarmOf(entry)]), entry);
+  }
+  for (const entry of last.values()) {
+    const { event } = entry;
+    const alarm = {
+      gateway: gateway.key,
+      device_id: deviceOf(gateway, event.device) ?? '',
+      point: storable(event.point ?? ''),
+      alarm: storable(alarmOf(entry)),
+    };
+    if (event.type === 'alarm.raised') {
+      const message = storable(event.message);
+      await trx
+        .insertInto('alarms')
+        .values({ ...alarm, message, since_ms: wholeMs(event.atMs) })
+        .onConflict((conflict) =>
+          conflict.columns(['gateway', 'device_id', 'point', 'alarm']).doUpdateSet({ message }),
+        )
+        .execute();
+    } else {
+      await trx
+        .deleteFrom('alarms')
+        .where('gateway', '=', alarm.gateway)
+        .where('device_id', '=', alarm.device_id)
+        .where('point', '=', alarm.point)
+        .where('alarm', '=', alarm.alarm)
+        .execute();
+    }
+  }
+}
+
+function alarmOf({ event }: EventEntry): string {
+  return String(event.data?.alarm ?? '');
+}
+
+export function deviceOf(gateway: GatewayLines, device: string | undefined): DeviceId | null {
+  return device === undefined ? null : (storable(`dev_${gateway.site}.${device}`) as DeviceId);
+}
+
+function upsertRollup(table: 'rollup_1m' | (typeof WIDER)[number][0], columns: RollupColumns) {
+  const { length } = columns;
+  const count = Float64Array.from({ length }, (_, at) => (columns.count[at] === 0 ? Number.NaN : 1));
+  const sum = Float64Array.from({ length }, (_, at) => (columns.sum[at] as number) * (count[at] as number));
+  return sql`
+    insert into ${sql.table(table)} as r
+      (series, bucket_ms, min, max, sum, count, bad, last, last_ms, last_gateway_ms, last_quality, last_text)
+    select * from unnest(
+      ${int4Array(columns.series, length)}::int4[],
+      ${int8Array(columns.bucketMs, length)}::int8[],
+      ${float8Array(columns.min, length)}::float8[],
+      ${float8Array(columns.max, length)}::float8[],
+      ${float8Array(sum, length)}::float8[],
+      ${int4Array(columns.count, length)}::int4[],
+      ${int4Array(columns.bad, length)}::int4[],
+      ${float8Array(columns.last, length)}::float8[],
+      ${int8Array(columns.lastMs, length)}::int8[],
+      ${int8Array(columns.lastGatewayMs, length)}::int8[],
+      ${int2Array(columns.lastQuality, length)}::int2[],
+      ${textArray(columns.lastText, length)}::text[])
+    on conflict (series, bucket_ms) do update set
+      min = least(r.min, excluded.min),
+      max = greatest(r.max, excluded.max),
+      sum = case when r.sum is null then excluded.sum when excluded.sum is null then r.sum
+        else r.sum + excluded.sum end,
+      count = r.count + excluded.count,
+      bad = r.bad + excluded.bad,
+      last = case when excluded.last_ms >= r.last_ms then excluded.last else r.last end,
+      last_text = case when excluded.last_ms >= r.last_ms then excluded.last_text else r.last_text end,
+      last_gateway_ms = case when excluded.last_ms >= r.last_ms
+        then excluded.last_gateway_ms else r.last_gateway_ms end,
+      last_quality = case when excluded.last_ms >= r.last_ms
+        then excluded.last_quality else r.last_quality end,
+      last_ms = greatest(r.last_ms, excluded.last_ms)`;
+}
+
+/** When the newest value of each device reached its gateway. */
+function touchDevices(columns: RollupColumns, gateway: GatewayLines) {
+  const newest = new Map<DeviceId, number>();
+  const deviceOfSeries = new Map(gateway.lines.map((line) => [line.id, line.device]));
+  for (let at = 0; at < columns.length; at++) {
+    const device = deviceOfSeries.get(columns.series[at] as number);
+    const ms = columns.lastGatewayMs[at] as number;
+    if (device !== undefined && ms > (newest.get(device) ?? 0)) newest.set(device, ms);
+  }
+  return sql`
+    update devices set last_value_ms = greatest(last_value_ms, v.ms)
+    from unnest(
+      ${textArray([...newest.keys()], newest.size)}::text[],
+      ${int8Array(Float64Array.from(newest.values()), newest.size)}::int8[]) as v (id, ms)
+    where devices.id = v.id`;
+}
+
+function wholeMs(ms: number): number {
+  return Number.isSafeInteger(ms) ? ms : Number.isFinite(ms) ? Math.round(ms) : 0;
+}
+
+/** PostgreSQL's text has no NUL. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\ufffd');
+}
