@@ -1,4 +1,5 @@
 export * from './clock.ts';
+export * from './deadline.ts';
 export * from './device/drivers.ts';
 export * from './device/duration.ts';
 export * from './device/parse.ts';

@@ -30,6 +30,7 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   readonly #reader = new MessageReader({ maxBytes: MAX_MESSAGE_BYTES });
   readonly #ended = new AbortController();
   #inputEnded = false;
+  #discarding = false;
   #failure: unknown;
   #wake: () => void = () => undefined;
   #bytesSent = 0;
@@ -126,6 +127,13 @@ export class Channel<In, Out> implements AsyncIterable<In> {
     }
   }
 
+  /** Like `close`, and throws away whatever the peer still sends. */
+  async end(): Promise<void> {
+    this.#discarding = true;
+    this.#reader.clear();
+    await this.close();
+  }
+
   /** Ends both sides at once and throws away what was not sent or taken yet. */
   abort(reason: Error): void {
     this.#fail(reason);
@@ -134,6 +142,7 @@ export class Channel<In, Out> implements AsyncIterable<In> {
   }
 
   #onData(data: Uint8Array | Uint8ArrayList): void {
+    if (this.#discarding) return;
     this.#reader.push(data);
     if (this.#reader.bufferedBytes > PAUSE_ABOVE_BYTES && this.#stream.readStatus === 'readable') {
       this.#stream.pause();

@@ -73,8 +73,8 @@ export interface Host extends Lifecycle {
     options: { readonly peerId: string; readonly signal?: AbortSignal },
   ): Promise<HostConnection>;
   /**
-   * Answers channels of `protocol`; call before `start`. When the handler returns, this side of the channel is closed;
-   * when it throws, the channel is reset.
+   * Answers channels of `protocol`, as long as this host lives. When the handler returns, this side of the channel is
+   * closed and what still arrives is thrown away; when it throws, the channel is reset.
    */
   serve<In, Out>(
     protocol: string,
@@ -160,22 +160,26 @@ class Libp2pHost implements Host {
     handler: ChannelHandler<In, Out>,
     options: { readonly maxChannelsPerConnection?: number } = {},
   ): void {
-    this.#services.push((node) =>
+    const { logger } = this.#options;
+    const serve = (node: Libp2p) =>
       node.handle(
         protocol,
         async (stream, connection) => {
           const channel = new Channel(stream, schemas);
           try {
             await handler(channel, this.#wrap(connection));
-            await channel.close();
+            await channel.end();
           } catch (error) {
-            this.#options.logger.debug({ protocol, err: error }, 'channel reset');
+            logger.debug({ protocol, err: error }, 'channel reset');
             channel.abort(error instanceof Error ? error : new Error(String(error)));
           }
         },
         { maxInboundStreams: options.maxChannelsPerConnection ?? MAX_CHANNELS_PER_CONNECTION },
-      ),
-    );
+      );
+    this.#services.push(serve);
+    if (this.#started !== undefined) {
+      serve(this.#started).catch((error) => logger.error({ protocol, err: error }, 'protocol is not served'));
+    }
   }
 
   onInbound(listener: (connection: HostConnection) => void): void {
