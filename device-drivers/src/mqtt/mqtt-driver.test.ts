@@ -326,11 +326,11 @@ describe('mqtt driver', () => {
     ]);
     for (const [name, value] of [
       ['level', Number.NaN],
-      ['relay', 1],
+      ['relay', 2],
       ['count', 1.5],
       ['mode', 1],
     ] as const) {
-      await expect(write(name, value)).rejects.toMatchObject({ code: 'VALUE_TYPE' });
+      await expect(write(name, value)).rejects.toMatchObject({ code: 'VALUE_INVALID' });
     }
   });
 

@@ -129,11 +129,12 @@ function numberOf(integer: bigint | undefined): number | undefined {
 
 /**
  * The text that is published for a written value: JSON for numbers and booleans, a text as it is.
- * @throws InvalidInputError `VALUE_TYPE`
+ * @throws InvalidInputError `VALUE_INVALID`
  */
 export function encodeCommand(point: Pick<MqttPoint, 'as' | 'scale'>, value: Value): string {
   const { as, scale = 1 } = point;
-  if (as === 'bool' && typeof value === 'boolean') return String(value);
+  if (as === 'bool' && (typeof value === 'boolean' || value === 0 || value === 1))
+    return String(Boolean(value));
   if (as === 'text' && typeof value === 'string') return value;
   if (as === 'float64' && typeof value === 'number' && Number.isFinite(value)) return String(value / scale);
   if (as === 'int64') {
@@ -141,5 +142,8 @@ export function encodeCommand(point: Pick<MqttPoint, 'as' | 'scale'>, value: Val
     if (typeof raw === 'bigint' && scale === 1 && raw >= INT64_MIN && raw <= INT64_MAX) return String(raw);
     if (typeof raw === 'number' && Number.isSafeInteger(raw)) return String(raw);
   }
-  throw new InvalidInputError('VALUE_TYPE', `${JSON.stringify(String(value))} is not a value of type ${as}`);
+  throw new InvalidInputError(
+    'VALUE_INVALID',
+    `${JSON.stringify(String(value))} is not a value of type ${as}`,
+  );
 }
