@@ -9,6 +9,7 @@ export * from './device/schema.ts';
 export * from './device/unit.ts';
 export * from './errors.ts';
 export * from './frame/frame.ts';
+export * from './frame/frame-directory.ts';
 export * from './frame/frame-reader.ts';
 export * from './frame/frame-writer.ts';
 export * from './identity/enrol-token.ts';

@@ -1,110 +1,154 @@
 import crc32c from 'crc-32/crc32c.js';
-import { InvalidInputError, LimitError } from '../errors.ts';
+import { LimitError } from '../errors.ts';
 import type { PointNo } from '../ids.ts';
 import type { SampleBatch } from '../samples/batch.ts';
-import { Kind } from '../samples/value.ts';
-import { FRAME_VERSION, type FrameHeader, type FramePoint } from './frame.ts';
+import { BlockDecoder, type Times } from './block-decoder.ts';
+import { invalidFrame } from './bytes.ts';
+import type { FrameHeader, FramePoint } from './frame.ts';
+import { FrameDirectory } from './frame-directory.ts';
+import { readTexts } from './text-table.ts';
 
-/** A frame whose CRC and directory are right; columns are decoded when read. Keeps `bytes`, which must not change. */
+/**
+ * A frame whose CRC and directory are right. Columns are decoded when they are asked for, from `bytes`, which are
+ * kept and must not change.
+ */
 export class Frame {
-  readonly header: FrameHeader;
-  /** In ascending point number. */
-  readonly points: readonly FramePoint[];
   readonly bytes: Uint8Array;
-  readonly #offsets: ReadonlyMap<number, number>;
+  readonly directory: FrameDirectory;
+  readonly #times: (Times | undefined)[] = [];
+  #decoder: BlockDecoder | undefined;
+  #points: readonly FramePoint[] | undefined;
+  #texts: readonly string[] | undefined;
 
-  constructor(parts: {
-    readonly header: FrameHeader;
-    readonly points: readonly FramePoint[];
-    readonly bytes: Uint8Array;
-    readonly offsets: ReadonlyMap<number, number>;
-  }) {
-    this.header = parts.header;
-    this.points = parts.points;
+  constructor(parts: { readonly bytes: Uint8Array; readonly directory: FrameDirectory }) {
     this.bytes = parts.bytes;
-    this.#offsets = parts.offsets;
+    this.directory = parts.directory;
+  }
+
+  get header(): FrameHeader {
+    return this.directory.header;
+  }
+
+  /** In ascending point number. */
+  get points(): readonly FramePoint[] {
+    this.#points ??= Array.from({ length: this.directory.pointCount }, (_, index) =>
+      this.directory.pointAt(index),
+    );
+    return this.#points;
+  }
+
+  point(no: PointNo): FramePoint | undefined {
+    const index = this.directory.indexOf(no);
+    return index < 0 ? undefined : this.directory.pointAt(index);
   }
 
   /**
    * Appends the samples of one point to `into`, in the order they were written.
    * @returns how many; 0 when the frame has no such point
-   * @throws LimitError `BATCH_FULL` with nothing read; InvalidInputError `FRAME_INVALID`
+   * @throws LimitError `BATCH_FULL`, InvalidInputError `FRAME_INVALID`; `into` then ends where it did
    */
   readPoint(no: PointNo, into: SampleBatch): number {
-    const point = this.points.find((entry) => entry.point === no);
-    if (point === undefined) return 0;
-    if (into.length + point.sampleCount > into.capacity) {
-      throw new LimitError('BATCH_FULL', `${point.sampleCount} samples do not fit the batch`);
-    }
-    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
-    let at = this.#offsets.get(no) ?? 0;
-    for (let index = 0; index < point.sampleCount; index++) {
-      const kind = view.getUint8(at + 16) as Kind;
-      const tSource = view.getFloat64(at, true);
-      const tGateway = view.getFloat64(at + 8, true);
-      const quality = view.getUint8(at + 17);
-      const length = kind === Kind.text ? view.getUint32(at + 26, true) : 0;
-      if (kind === Kind.text) {
-        const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(
-          this.bytes.subarray(at + 30, at + 30 + length),
-        );
-        into.pushText(no, tSource, tGateway, text, quality);
-      } else {
-        into.pushNull(no, tSource, tGateway, quality);
-        const row = into.length - 1;
-        into.kind[row] = kind;
-        into.words[2 * row] = view.getInt32(at + 18, true);
-        into.words[2 * row + 1] = view.getInt32(at + 22, true);
-      }
-      at += 30 + length;
-    }
-    return point.sampleCount;
+    const index = this.directory.indexOf(no);
+    if (index < 0) return 0;
+    const count = this.directory.countAt(index);
+    expectRoom(into, count);
+    this.#read(index, into);
+    return count;
   }
 
-  /** Appends every sample, point by point. `header.sampleCount` rows must be free. */
+  /**
+   * Appends every sample, point by point, in ascending point number.
+   * @returns how many: `header.sampleCount`
+   * @throws LimitError `BATCH_FULL`, InvalidInputError `FRAME_INVALID`; `into` then ends where it did
+   */
   readAll(into: SampleBatch): number {
-    if (into.length + this.header.sampleCount > into.capacity) {
-      throw new LimitError('BATCH_FULL', `${this.header.sampleCount} samples do not fit the batch`);
+    const rows = into.length;
+    const texts = into.strings.length;
+    expectRoom(into, this.header.sampleCount);
+    try {
+      for (let index = 0; index < this.directory.pointCount; index++) this.#read(index, into);
+    } catch (error) {
+      into.length = rows;
+      into.strings.length = texts;
+      throw error;
     }
-    for (const point of this.points) this.readPoint(point.point, into);
     return this.header.sampleCount;
+  }
+
+  #read(index: number, into: SampleBatch): void {
+    const { directory, bytes } = this;
+    const count = directory.countAt(index);
+    const row = into.length;
+    const texts = into.strings.length;
+    const times = this.#timesOf(directory.timelineOf[index] as number, count);
+    try {
+      const at = directory.blockOffsets[index] as number;
+      const end = directory.blockOffsets[index + 1] as number;
+      this.#blocks.readBlock(bytes, at, end, count, into, row);
+    } catch (error) {
+      into.strings.length = texts;
+      throw error;
+    }
+    into.point.fill(directory.pointNos[index] as number, row, row + count);
+    into.tSourceMs.set(times.tSourceMs, row);
+    into.tGatewayMs.set(times.tGatewayMs, row);
+    into.length = row + count;
+  }
+
+  get #blocks(): BlockDecoder {
+    this.#decoder ??= new BlockDecoder({
+      longest: this.directory.longestPoint,
+      texts: () => this.#readTexts(),
+    });
+    return this.#decoder;
+  }
+
+  #timesOf(timeline: number, count: number): Times {
+    let times = this.#times[timeline];
+    if (times === undefined) {
+      const { timelineOffsets, header } = this.directory;
+      times = this.#blocks.readTimes(
+        this.bytes,
+        timelineOffsets[timeline] as number,
+        timelineOffsets[timeline + 1] as number,
+        count,
+        header.firstMs,
+      );
+      this.#times[timeline] = times;
+    }
+    return times;
+  }
+
+  #readTexts(): readonly string[] {
+    const { directoryLength, textBytes } = this.directory;
+    this.#texts ??=
+      textBytes === 0 ? [] : readTexts(this.bytes, directoryLength, directoryLength + textBytes);
+    return this.#texts;
+  }
+}
+
+function expectRoom(into: SampleBatch, count: number): void {
+  const room = into.capacity - into.length;
+  if (count > room) {
+    throw new LimitError('BATCH_FULL', `${count} samples do not fit a batch with room for ${room}`, {
+      hint: "size the batch by the frame's or the point's sampleCount",
+    });
   }
 }
 
 /**
- * Checks magic, version, lengths and CRC and reads the directory.
+ * Checks magic, version, lengths and CRC and reads the directory, but no column.
+ * @param bytes one whole frame; kept by the result
  * @throws InvalidInputError `FRAME_INVALID`
  */
 export function decodeFrame(bytes: Uint8Array): Frame {
+  const directory = new FrameDirectory(bytes);
+  if (directory.byteLength !== bytes.length) {
+    throw invalidFrame(`the frame says it has ${directory.byteLength} bytes, but ${bytes.length} are here`);
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 64 || bytes[0] !== 0x4d || bytes[1] !== 0x57 || bytes[2] !== 0x46) {
-    throw new InvalidInputError('FRAME_INVALID', 'not a frame');
-  }
-  if (bytes[3] !== FRAME_VERSION) {
-    throw new InvalidInputError('FRAME_INVALID', `frame version ${bytes[3]} is not known`);
-  }
   if (view.getInt32(4, true) !== crc32c.buf(bytes.subarray(8), crc32c.buf(bytes.subarray(0, 4)))) {
-    throw new InvalidInputError('FRAME_INVALID', 'frame CRC does not match');
+    throw invalidFrame('the CRC of the frame does not match its bytes');
   }
-  const points: FramePoint[] = [];
-  const offsets = new Map<number, number>();
-  for (let index = 0, at = 64; index < view.getUint32(48, true); index++, at += 32) {
-    const point = view.getUint32(at, true) as PointNo;
-    offsets.set(point, view.getUint32(at + 8, true));
-    points.push({
-      point,
-      sampleCount: view.getUint32(at + 4, true),
-      firstMs: view.getFloat64(at + 16, true),
-      lastMs: view.getFloat64(at + 24, true),
-    });
-  }
-  const header = {
-    version: FRAME_VERSION,
-    epoch: view.getFloat64(8, true),
-    seq: view.getFloat64(16, true),
-    sampleCount: view.getFloat64(24, true),
-    firstMs: view.getFloat64(32, true),
-    lastMs: view.getFloat64(40, true),
-  };
-  return new Frame({ header, points, bytes, offsets });
+  return new Frame({ bytes, directory });
 }

@@ -1,140 +1,311 @@
 import crc32c from 'crc-32/crc32c.js';
-import { LimitError } from '../errors.ts';
-import type { PointNo } from '../ids.ts';
+import { InvalidInputError, LimitError } from '../errors.ts';
 import type { SampleBatch } from '../samples/batch.ts';
-import { Kind, MAX_TEXT_LENGTH } from '../samples/value.ts';
+import { Kind } from '../samples/value.ts';
 import { MAX_FRAME_BYTES } from '../wire/v1/limits.ts';
+import { BlockEncoder, cells } from './block-encoder.ts';
+import { ByteWriter } from './bytes.ts';
+import type { Cells } from './encode-numbers.ts';
 import { FRAME_VERSION, type FrameId, MAX_FRAME_SAMPLES } from './frame.ts';
+import { growInt32, growUint8 } from './integers.ts';
+import { FIXED_HEADER_BYTES, MAGIC, MAX_HEADER_BYTES, TimelineRef } from './layout.ts';
+import { PointTracker } from './point-tracker.ts';
+import { TextTable } from './text-table.ts';
+import { TimelineEncoder } from './timeline-encoder.ts';
+import { TimelineTracker } from './timeline-tracker.ts';
 
 /**
- * Collects rows and seals them into frames of at most `maxBytes`.
+ * Collects rows and seals them into frames of at most `MAX_FRAME_BYTES` and `MAX_FRAME_SAMPLES`.
  *
  * Rows of one point keep the order they were appended in, with out-of-order and repeated times as they are;
- * the order between different points is not kept.
+ * the order between different points is not kept. Its columns are reused from frame to frame.
  */
 export class FrameWriter {
-  readonly maxBytes: number;
-  #rows: Uint8Array[] = [];
-  #points = new Map<number, number[]>();
-  #bytes = 0;
-  #firstMs = Number.POSITIVE_INFINITY;
-  #lastMs = Number.NEGATIVE_INFINITY;
+  #sampleCount = 0;
+  /** Per row: the point's slot, and the cell with its kind and quality. */
+  #slots = new Int32Array(256);
+  #kinds = new Uint8Array(256);
+  #qualities = new Uint8Array(256);
+  #cells = cells(256);
+  /** The same, sorted by point. */
+  #sortedKinds = new Uint8Array(256);
+  #sortedQualities = new Uint8Array(256);
+  #sortedCells = cells(256);
+  #places = new Int32Array(64);
+  #order = new Float64Array(64);
 
-  constructor(options: { readonly maxBytes?: number } = {}) {
-    this.maxBytes = options.maxBytes ?? MAX_FRAME_BYTES;
-  }
+  readonly #points = new PointTracker();
+  readonly #times = new TimelineTracker();
+  readonly #texts = new TextTable();
+  readonly #blocks = new BlockEncoder();
+  readonly #timelines = new TimelineEncoder({ integers: this.#blocks.integers });
+  readonly #header = new ByteWriter(128);
+  readonly #directory = new ByteWriter();
+  readonly #data = new ByteWriter(4096);
 
   get sampleCount(): number {
-    return this.#rows.length;
+    return this.#sampleCount;
   }
 
-  /** What the sealed frame cannot exceed. */
+  /** What a frame sealed now cannot exceed. */
   get boundBytes(): number {
-    return 64 + this.#bytes + 32 * this.#points.size;
+    return Math.ceil(
+      MAX_HEADER_BYTES + this.#texts.boundBytes + this.#points.bits / 8 + this.#times.boundBytes,
+    );
   }
 
-  /** Smallest source time held; `Infinity` when empty. */
+  /** Smallest source time held, whole ms; `Infinity` when empty. */
   get firstMs(): number {
-    return this.#firstMs;
+    return this.#times.firstMs;
   }
 
-  /** Largest source time held; `-Infinity` when empty. */
+  /** Largest source time held, whole ms; `-Infinity` when empty. */
   get lastMs(): number {
-    return this.#lastMs;
+    return this.#times.lastMs;
   }
 
   /**
-   * Copies rows `fromRow … toRow − 1` until the frame is full.
+   * Copies rows `fromRow … toRow − 1` until the frame is full. An empty writer always takes at least one.
    * @returns how many rows were taken; when fewer than asked, seal and append the rest
-   * @throws LimitError `TEXT_TOO_LONG`, with the rows before it taken
+   * @throws LimitError `TEXT_TOO_LONG` for a row that no `SampleBatch` method makes; the rows before it are taken
    */
   append(batch: SampleBatch, fromRow = 0, toRow = batch.length): number {
-    for (let row = fromRow; row < toRow; row++) {
-      const kind = batch.kind[row] as Kind;
-      let text: Uint8Array | undefined;
-      if (kind === Kind.text) {
-        const value = batch.strings[batch.value[row] as number] ?? '';
-        if (value.length > MAX_TEXT_LENGTH) {
-          throw new LimitError(
-            'TEXT_TOO_LONG',
-            `text of ${value.length} characters; at most ${MAX_TEXT_LENGTH}`,
+    const room = Math.min(toRow - fromRow, MAX_FRAME_SAMPLES - this.#sampleCount);
+    this.#reserve(this.#sampleCount + room);
+    const points = this.#points;
+    const times = this.#times;
+    const kinds = batch.kind;
+    const words = batch.words;
+    let taken = 0;
+    try {
+      while (taken < room) {
+        const row = fromRow + taken;
+        const kind = kinds[row] as Kind;
+        const slot = points.slotOf(batch.point[row] as number);
+        const quality = batch.quality[row] as number;
+        let grownBytes = 0;
+        let grownBits = 0;
+        if (kind === Kind.float64) {
+          grownBits = points.offerDouble(slot, quality, batch.value[row] as number);
+        } else {
+          if (kind === Kind.text) grownBytes = this.#texts.offer(textOf(batch, row));
+          grownBits = points.offerOther(
+            slot,
+            kind,
+            quality,
+            words[2 * row] as number,
+            words[2 * row + 1] as number,
           );
         }
-        text = new TextEncoder().encode(value);
+        const from = points.nodeOf[slot] as number;
+        const to = times.next(from, batch.tSourceMs[row] as number, batch.tGatewayMs[row] as number);
+        times.move(from, to);
+        const bytes =
+          MAX_HEADER_BYTES +
+          this.#texts.boundBytes +
+          grownBytes +
+          (points.bits + grownBits) / 8 +
+          times.boundBytes;
+        if (bytes > MAX_FRAME_BYTES) {
+          times.move(to, from);
+          times.refuse();
+          points.refuse(slot);
+          break;
+        }
+        points.accept(slot, to);
+        const at = this.#sampleCount + taken;
+        this.#slots[at] = slot;
+        this.#kinds[at] = kind;
+        this.#qualities[at] = quality;
+        if (kind === Kind.text) {
+          this.#cells.values[at] = this.#texts.accept(textOf(batch, row));
+        } else if (kind === Kind.bool) {
+          this.#cells.values[at] = batch.value[row] === 0 ? 0 : 1;
+        } else {
+          this.#cells.words[2 * at] = words[2 * row] as number;
+          this.#cells.words[2 * at + 1] = words[2 * row + 1] as number;
+        }
+        taken++;
       }
-      const bytes = new Uint8Array(30 + (text?.length ?? 0));
-      const view = new DataView(bytes.buffer);
-      view.setFloat64(0, batch.tSourceMs[row] as number, true);
-      view.setFloat64(8, batch.tGatewayMs[row] as number, true);
-      view.setUint8(16, kind);
-      view.setUint8(17, batch.quality[row] as number);
-      view.setInt32(18, batch.words[2 * row] as number, true);
-      view.setInt32(22, batch.words[2 * row + 1] as number, true);
-      if (text !== undefined) {
-        view.setUint32(26, text.length, true);
-        bytes.set(text, 30);
-      }
-      const point = batch.point[row] as PointNo;
-      const isNew = !this.#points.has(point);
-      if (
-        this.boundBytes + bytes.length + (isNew ? 32 : 0) > this.maxBytes ||
-        this.#rows.length === MAX_FRAME_SAMPLES
-      ) {
-        return row - fromRow;
-      }
-      if (isNew) this.#points.set(point, []);
-      this.#points.get(point)?.push(this.#rows.push(bytes) - 1);
-      this.#bytes += bytes.length;
-      this.#firstMs = Math.min(this.#firstMs, batch.tSourceMs[row] as number);
-      this.#lastMs = Math.max(this.#lastMs, batch.tSourceMs[row] as number);
+    } finally {
+      this.#sampleCount += taken;
     }
-    return toRow - fromRow;
+    return taken;
   }
 
-  /** @returns the frame's bytes, the caller's own; the writer is empty again */
+  /**
+   * @returns the frame's bytes, the caller's own; the writer is empty again
+   * @throws InvalidInputError `FRAME_ID` unless epoch and seq are whole numbers 0 … 2^53 − 1
+   */
   seal(id: FrameId): Uint8Array {
-    const bytes = new Uint8Array(64 + this.#bytes + 32 * this.#points.size);
-    const view = new DataView(bytes.buffer);
-    bytes.set([0x4d, 0x57, 0x46, FRAME_VERSION]);
-    view.setFloat64(8, id.epoch, true);
-    view.setFloat64(16, id.seq, true);
-    view.setFloat64(24, this.sampleCount, true);
-    view.setFloat64(32, this.sampleCount === 0 ? 0 : this.#firstMs, true);
-    view.setFloat64(40, this.sampleCount === 0 ? 0 : this.#lastMs, true);
-    view.setUint32(48, this.#points.size, true);
-    let at = 64;
-    let data = 64 + 32 * this.#points.size;
-    for (const point of [...this.#points.keys()].sort((a, b) => a - b)) {
-      const rows = this.#points.get(point) ?? [];
-      let first = Number.POSITIVE_INFINITY;
-      let last = Number.NEGATIVE_INFINITY;
-      view.setUint32(at, point, true);
-      view.setUint32(at + 4, rows.length, true);
-      view.setUint32(at + 8, data, true);
-      for (const row of rows) {
-        const source = this.#rows[row] ?? new Uint8Array(0);
-        bytes.set(source, data);
-        const t = view.getFloat64(data, true);
-        first = Math.min(first, t);
-        last = Math.max(last, t);
-        data += source.length;
-      }
-      view.setFloat64(at + 16, first, true);
-      view.setFloat64(at + 24, last, true);
-      at += 32;
-    }
-    view.setInt32(4, crc32c.buf(bytes.subarray(8), crc32c.buf(bytes.subarray(0, 4))), true);
+    expectCounter('epoch', id.epoch);
+    expectCounter('seq', id.seq);
+    const data = this.#data;
+    const directory = this.#directory;
+    data.length = 0;
+    directory.length = 0;
+    this.#texts.write(data);
+    const textBytes = data.length;
+    const order = this.#sort();
+    this.#timelines.begin(this.#times, directory, data);
+    for (const slot of order) this.#timelines.add(this.#points.nodeOf[slot] as number);
+    this.#encodePoints(order);
+    const bytes = this.#assemble(id, order.length, textBytes);
     this.clear();
     return bytes;
   }
 
+  /** Forgets all rows. */
   clear(): void {
-    this.#rows = [];
+    this.#sampleCount = 0;
     this.#points.clear();
-    this.#bytes = 0;
-    this.#firstMs = Number.POSITIVE_INFINITY;
-    this.#lastMs = Number.NEGATIVE_INFINITY;
+    this.#times.clear();
+    this.#texts.clear();
   }
+
+  /** Moves every point's rows together. @returns the slots in order of point number */
+  #sort(): Int32Array {
+    const points = this.#points;
+    if (this.#order.length < points.slots) this.#order = new Float64Array(2 * points.slots);
+    let used = 0;
+    let isSorted = true;
+    let previous = -1;
+    for (let slot = 0; slot < points.slots; slot++) {
+      if (points.countOf[slot] === 0) continue;
+      const point = points.pointOf[slot] as number;
+      if (point < previous) isSorted = false;
+      previous = point;
+      this.#order[used++] = point;
+    }
+    const order = this.#order.subarray(0, used);
+    if (!isSorted) order.sort();
+    const slots = Int32Array.from(order, (point) => points.slotOf(point));
+    this.#places = growInt32(this.#places, points.slots, 0);
+    const places = this.#places;
+    let place = 0;
+    for (const slot of slots) {
+      places[slot] = place;
+      place += points.countOf[slot] as number;
+    }
+    this.#gather(places);
+    return slots;
+  }
+
+  #gather(places: Int32Array): void {
+    const count = this.#sampleCount;
+    if (this.#sortedKinds.length < count) {
+      this.#sortedKinds = growUint8(this.#sortedKinds, count, 0);
+      this.#sortedQualities = growUint8(this.#sortedQualities, count, 0);
+      this.#sortedCells = cells(this.#sortedKinds.length);
+    }
+    const slots = this.#slots;
+    const kinds = this.#kinds;
+    const qualities = this.#qualities;
+    const from = this.#cells.words;
+    const into = this.#sortedCells.words;
+    const sortedKinds = this.#sortedKinds;
+    const sortedQualities = this.#sortedQualities;
+    for (let row = 0; row < count; row++) {
+      const slot = slots[row] as number;
+      const place = places[slot] as number;
+      places[slot] = place + 1;
+      sortedKinds[place] = kinds[row] as number;
+      sortedQualities[place] = qualities[row] as number;
+      into[2 * place] = from[2 * row] as number;
+      into[2 * place + 1] = from[2 * row + 1] as number;
+    }
+  }
+
+  #encodePoints(order: Int32Array): void {
+    const points = this.#points;
+    const data = this.#data;
+    const directory = this.#directory;
+    const column = {
+      cells: this.#sortedCells,
+      kinds: this.#sortedKinds,
+      qualities: this.#sortedQualities,
+    };
+    let previous = -1;
+    let timeline = -1;
+    let highest = -1;
+    let place = 0;
+    for (const slot of order) {
+      const count = points.countOf[slot] as number;
+      const start = data.length;
+      this.#blocks.encode(data, column, place, count, {
+        kind: points.kindOf[slot] as number,
+        shape: points.shapeOf[slot] as 0 | 1 | 2,
+        exponent: points.exponentOf[slot] as number,
+        mixedQuality: points.hasMixedQuality(slot),
+      });
+      place += count;
+      const point = points.pointOf[slot] as number;
+      const own = this.#timelines.timelineOf(points.nodeOf[slot] as number);
+      const skipped = 4 * (point - previous - 1);
+      if (own === timeline) {
+        directory.varint(skipped + TimelineRef.same);
+      } else if (own === highest + 1) {
+        directory.varint(skipped + TimelineRef.next);
+      } else {
+        directory.varint(skipped + TimelineRef.other);
+        directory.varint(own);
+      }
+      directory.varint(data.length - start);
+      previous = point;
+      timeline = own;
+      if (own > highest) highest = own;
+    }
+  }
+
+  #assemble(id: FrameId, points: number, textBytes: number): Uint8Array {
+    const header = this.#header;
+    const isEmpty = this.#sampleCount === 0;
+    const firstMs = isEmpty ? 0 : this.#times.firstMs;
+    header.length = 0;
+    header.varint(id.epoch);
+    header.varint(id.seq);
+    header.varint(this.#sampleCount);
+    header.signed(firstMs);
+    header.varint(isEmpty ? 0 : this.#times.lastMs - firstMs);
+    header.varint(points);
+    header.varint(this.#timelines.size);
+    header.varint(textBytes);
+    const dataFrom = FIXED_HEADER_BYTES + header.length + this.#directory.length;
+    const bytes = new Uint8Array(dataFrom + this.#data.length);
+    if (bytes.length > MAX_FRAME_BYTES) {
+      throw new LimitError('FRAME_FULL', `the frame takes ${bytes.length} bytes; at most ${MAX_FRAME_BYTES}`);
+    }
+    bytes.set(MAGIC);
+    bytes[3] = FRAME_VERSION;
+    const view = new DataView(bytes.buffer);
+    view.setUint16(8, bytes.length, true);
+    view.setUint16(10, dataFrom, true);
+    bytes.set(header.bytes.subarray(0, header.length), FIXED_HEADER_BYTES);
+    bytes.set(this.#directory.bytes.subarray(0, this.#directory.length), FIXED_HEADER_BYTES + header.length);
+    bytes.set(this.#data.bytes.subarray(0, this.#data.length), dataFrom);
+    view.setInt32(4, crc32c.buf(bytes.subarray(8), crc32c.buf(bytes.subarray(0, 4))), true);
+    return bytes;
+  }
+
+  #reserve(count: number): void {
+    if (count <= this.#slots.length) return;
+    const kept = this.#sampleCount;
+    this.#slots = growInt32(this.#slots, count, kept);
+    this.#kinds = growUint8(this.#kinds, count, kept);
+    this.#qualities = growUint8(this.#qualities, count, kept);
+    const grown: Cells = cells(this.#slots.length);
+    grown.words.set(this.#cells.words.subarray(0, 2 * kept));
+    this.#cells = grown;
+  }
+}
+
+function expectCounter(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  throw new InvalidInputError('FRAME_ID', `${name} ${value} must be a whole number from 0 to 2^53 - 1`);
+}
+
+function textOf(batch: SampleBatch, row: number): string {
+  return batch.strings[batch.value[row] as number] ?? '';
 }
 
 /**
