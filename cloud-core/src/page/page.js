@@ -11,7 +11,7 @@ if (handed) {
 byId('sign-in').addEventListener('submit', (event) => {
   event.preventDefault();
   sessionStorage.setItem('token', byId('token').value.trim());
-  refresh();
+  void refresh();
 });
 
 /** An element with text or children; text is never parsed as HTML. */
