@@ -224,6 +224,8 @@ export const History = z
     /** Set when the bound on rows was reached: ask again with `from` = this. */
     continueFromMs: EpochMs.nullable(),
     gaps: z.array(GapView),
+    /** Units in which this point was measured at other times; that history is not in `points`. */
+    otherUnits: z.array(z.string().nullable()),
   })
   .openapi('History');
 export type History = z.infer<typeof History>;
