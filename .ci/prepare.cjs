@@ -18,7 +18,9 @@ const PEERS = {
 };
 
 function wantedStamp() {
-  return createHash('sha256').update(fs.readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(fs.readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 function isInstalled() {
@@ -37,7 +39,11 @@ function install(done) {
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
   const child = npm
     ? spawn(process.execPath, [npm, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
-    : spawn('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' });
+    : spawn('npm', args, {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        shell: process.platform === 'win32',
+      });
   let output = '';
   const keep = (chunk) => {
     output = (output + chunk).slice(-20000);
@@ -99,11 +105,15 @@ function buildConsole() {
   const bin = path.join(root, 'node_modules', '.bin');
   const node = path.join(bin, process.platform === 'win32' ? 'node.cmd' : 'node');
   const vite = path.join(root, 'node_modules', 'vite', 'bin', 'vite.js');
-  const result = spawnSync(fs.existsSync(node) ? node : process.execPath, [vite, 'build', '--logLevel', 'warn'], {
-    cwd: source,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    shell: process.platform === 'win32',
-  });
+  const result = spawnSync(
+    fs.existsSync(node) ? node : process.execPath,
+    [vite, 'build', '--logLevel', 'warn'],
+    {
+      cwd: source,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      shell: process.platform === 'win32',
+    },
+  );
   if (result.status !== 0) {
     process.stderr.write('The console could not be built; see the lines above.\n');
     process.exit(1);

@@ -11,7 +11,9 @@ for (const name of fs.readdirSync(directory).filter((file) => file.endsWith('.js
   sum.failed += report.numFailedTests;
   sum.skipped += report.numPendingTests + report.numTodoTests;
   // A file that could not even load fails without a failed test in it.
-  sum.failed += report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+  sum.failed += report.testResults.filter(
+    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+  ).length;
 }
 if (failedSteps > 0 && sum.failed === 0) sum.failed = failedSteps;
 if (sum.passed === 0 && sum.failed === 0) sum.failed = 1;

@@ -1,0 +1,45 @@
+import { createServer, type Socket } from 'node:net';
+
+/**
+ * A Modbus TCP server of 65,536 holding registers per unit that all count up, as fast as sockets allow: the benchmark
+ * must measure the gateway, not its peer. Run as a process: prints its port.
+ */
+const server = createServer((socket) => serve(socket));
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  if (address !== null && typeof address === 'object') console.log(address.port);
+});
+process.once('disconnect', () => process.exit(0));
+
+const HEADER_BYTES = 7;
+
+function serve(socket: Socket): void {
+  let pending = Buffer.alloc(0);
+  socket.setNoDelay(true);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk) => {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    for (;;) {
+      if (pending.length < HEADER_BYTES + 5) return;
+      const length = 6 + pending.readUInt16BE(4);
+      if (pending.length < length) return;
+      socket.write(answer(pending.subarray(0, length)));
+      pending = pending.subarray(length);
+    }
+  });
+}
+
+/** @see Modbus Application Protocol V1.1b3 §6.3 */
+function answer(request: Buffer): Buffer {
+  const start = request.readUInt16BE(8);
+  const count = request.readUInt16BE(10);
+  const response = Buffer.allocUnsafe(9 + 2 * count);
+  request.copy(response, 0, 0, 4);
+  response.writeUInt16BE(3 + 2 * count, 4);
+  response[6] = request[6] ?? 0;
+  response[7] = request[7] ?? 3;
+  response[8] = 2 * count;
+  const now = Math.floor(performance.now() / 100);
+  for (let i = 0; i < count; i += 1) response.writeUInt16BE((start + i + now) & 0xffff, 9 + 2 * i);
+  return response;
+}
