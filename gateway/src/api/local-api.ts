@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { type Clock, type Lifecycle, type Logger, UnavailableError } from '@millwright/protocol';
+import { AccessToken } from './access-token.ts';
+import { type ApiConfig, isLoopback } from './config.ts';
+import { Door } from './guard.ts';
+import { Metrics } from './metrics.ts';
+import { type Assets, createRoutes } from './routes.ts';
+import type { ApiSources } from './sources.ts';
+
+const MAX_CONNECTIONS = 100;
+
+export interface LocalApiDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly sources: ApiSources;
+}
+
+/** The gateway's own HTTP API and status page: works with no region, and without a token on this machine only. */
+export class LocalApi implements Lifecycle {
+  readonly #deps: LocalApiDeps;
+  readonly #config: ApiConfig & { readonly tokenPath: string };
+  #running: { readonly server: Server; readonly metrics: Metrics; readonly url: string } | undefined;
+
+  /** @param config.tokenPath where the token is kept that others than this machine need */
+  constructor(deps: LocalApiDeps, config: ApiConfig & { readonly tokenPath: string }) {
+    this.#deps = deps;
+    this.#config = config;
+  }
+
+  /** Where it listens, once started. */
+  get url(): string | undefined {
+    return this.#running?.url;
+  }
+
+  /** @throws UnavailableError `PORT_IN_USE`, `LISTEN_FAILED`, `TOKEN_UNREADABLE`; InvalidInputError `TOKEN_INVALID` */
+  async start(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const { clock, logger, sources } = this.#deps;
+    const { host, names, tokenPath } = this.#config;
+    const isOpen = isLoopback(host);
+    const token = isOpen ? undefined : await AccessToken.load(tokenPath);
+    const metrics = new Metrics({ sources });
+    const routes = createRoutes(
+      { clock, logger, sources, metrics, door: new Door({ token, clock }), assets: await loadAssets() },
+      { names },
+    );
+    const server = createServer(
+      { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 30_000, maxHeaderSize: 16 * 1024 },
+      getRequestListener(routes.fetch, { overrideGlobalObjects: false }),
+    );
+    server.maxConnections = MAX_CONNECTIONS;
+    const url = await listen(server, this.#config);
+    metrics.start();
+    this.#running = { server, metrics, url };
+    logger.info(
+      { url },
+      isOpen
+        ? 'status page and API, for this machine'
+        : `status page and API, with the token in ${tokenPath}`,
+    );
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.metrics.stop();
+    const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
+    running.server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+async function loadAssets(): Promise<Assets> {
+  const load = async (name: string, type: string) =>
+    [name, { type, body: await readFile(new URL(`./page/${name}`, import.meta.url), 'utf8') }] as const;
+  return new Map([
+    await load('status.css', 'text/css; charset=utf-8'),
+    await load('status.js', 'text/javascript; charset=utf-8'),
+    await load('icon.svg', 'image/svg+xml'),
+  ]);
+}
+
+function listen(server: Server, { host, port }: ApiConfig): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = hostPort(host, port);
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new UnavailableError('PORT_IN_USE', `local API: ${where} is in use by another program`, {
+              hint: 'stop that program, or set api.port to another port',
+              cause: error,
+            })
+          : new UnavailableError('LISTEN_FAILED', `local API cannot listen on ${where}: ${error.message}`, {
+              hint: 'set api.host to an address of this machine',
+              cause: error,
+            }),
+      );
+    });
+    server.listen(port, host, () => {
+      const address = server.address() as AddressInfo;
+      resolve(`http://${hostPort(isAny(address.address) ? 'localhost' : address.address, address.port)}/`);
+    });
+  });
+}
+
+function isAny(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
