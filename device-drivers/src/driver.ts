@@ -50,6 +50,8 @@ export interface DriverDeps {
   readonly localBroker?: MqttLink;
   /** The value of an environment variable that a `connect` block names (`passwordEnv`), never logged. */
   readonly secret?: (name: string) => string | undefined;
+  /** Folder a driver may keep files in, such as its own certificate; absent: a folder that ends with the process. */
+  readonly stateDir?: string;
 }
 
 /**
