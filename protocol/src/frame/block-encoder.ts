@@ -1,8 +1,9 @@
 import { GOOD } from '../samples/quality.ts';
 import { Kind } from '../samples/value.ts';
 import type { ByteWriter } from './bytes.ts';
+import { type Cells, cells } from './cells.ts';
 import { IntegerEncoder } from './encode-integers.ts';
-import { type Cells, NumberEncoder, Shape } from './encode-numbers.ts';
+import { NumberEncoder, Shape } from './encode-numbers.ts';
 import { growFloat64 } from './integers.ts';
 import { MIXED, Qualities } from './layout.ts';
 
@@ -49,7 +50,7 @@ export class BlockEncoder {
 
   #mixed(out: ByteWriter, column: Column, from: number, count: number): void {
     this.#bytes(out, column.kinds, from, count);
-    if (this.#picked.values.length < count) this.#picked = cells(2 * count);
+    if (this.#picked.value.length < count) this.#picked = cells(2 * count);
     const picked = this.#picked;
     for (let kind: number = Kind.float64; kind <= Kind.text; kind++) {
       let rows = 0;
@@ -83,7 +84,7 @@ export class BlockEncoder {
       case Kind.bool:
       case Kind.text: {
         const wholes = this.#wholes;
-        for (let index = 0; index < count; index++) wholes[index] = source.values[from + index] as number;
+        for (let index = 0; index < count; index++) wholes[index] = source.value[from + index] as number;
         this.integers.encode(out, wholes, count);
         return;
       }
@@ -96,9 +97,4 @@ export class BlockEncoder {
     for (let index = 0; index < count; index++) wholes[index] = source[from + index] as number;
     this.integers.encode(out, wholes, count);
   }
-}
-
-export function cells(capacity: number): Cells {
-  const buffer = new ArrayBuffer(8 * capacity);
-  return { values: new Float64Array(buffer), words: new Int32Array(buffer) };
 }

@@ -22,3 +22,8 @@ export const Scheme = {
   corrected: 5,
 } as const;
 export type Scheme = (typeof Scheme)[keyof typeof Scheme];
+
+/** First byte of a number column. */
+export function numberForm(scheme: Scheme, exponent: number): number {
+  return scheme | (exponent << 3);
+}

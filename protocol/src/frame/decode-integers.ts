@@ -1,16 +1,11 @@
 import { unpackFixed, unpackRice } from './bit-pack.ts';
 import { type ByteReader, invalidFrame, unzigzag } from './bytes.ts';
-import { COMPOSITE, Composite, MAX_WIDTH, RICE, Transform } from './integers.ts';
+import { COMPOSITE, Composite, growFloat64, MAX_WIDTH, RICE, Transform } from './integers.ts';
 
-/** Scratch space of one frame's reader, as long as its longest column. */
+/** Reads columns of whole numbers; keeps its scratch space between columns. */
 export class IntegerDecoder {
-  readonly #heads: Float64Array;
-  readonly #tails: Float64Array;
-
-  constructor(longest: number) {
-    this.#heads = new Float64Array(longest);
-    this.#tails = new Float64Array(longest);
-  }
+  #heads = new Float64Array(0);
+  #tails = new Float64Array(0);
 
   /**
    * Reads `count` values into `into`, from index 0; what it reads of damaged bytes may be any number.
@@ -34,6 +29,8 @@ export class IntegerDecoder {
   #runs(from: ByteReader, into: Float64Array, count: number): void {
     const runs = from.varint();
     if (runs < 1 || runs > count) throw invalidFrame('a column has more runs than values');
+    this.#heads = growFloat64(this.#heads, runs, 0);
+    this.#tails = growFloat64(this.#tails, runs, 0);
     this.#part(from, this.#heads, runs);
     this.#part(from, this.#tails, runs);
     let at = 0;
@@ -49,6 +46,7 @@ export class IntegerDecoder {
   #dictionary(from: ByteReader, into: Float64Array, count: number): void {
     const size = from.varint();
     if (size < 1 || size > count) throw invalidFrame('a dictionary has more entries than the column values');
+    this.#heads = growFloat64(this.#heads, size, 0);
     this.#part(from, this.#heads, size);
     this.#part(from, into, count);
     const entries = this.#heads;

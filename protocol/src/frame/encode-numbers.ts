@@ -1,4 +1,5 @@
 import type { ByteWriter } from './bytes.ts';
+import type { Cells } from './cells.ts';
 import { INVERSE_POWERS, MAX_EXPONENT, POWERS, Scheme } from './decimals.ts';
 import type { IntegerEncoder } from './encode-integers.ts';
 import { growFloat64, MAX_WHOLE } from './integers.ts';
@@ -14,20 +15,12 @@ const EXCEPTION_BITS = 75;
 export const Shape = { exact: 0, near: 1, unknown: 2 } as const;
 export type Shape = (typeof Shape)[keyof typeof Shape];
 
-/** Doubles and 64-bit integers that lie next to each other in memory, as two views of the same cells. */
-export interface Cells {
-  readonly values: Float64Array;
-  readonly words: Int32Array;
-}
-
 /** Writes columns of doubles and of 64-bit integers. */
 export class NumberEncoder {
   readonly #integers: IntegerEncoder;
   #wholes = new Float64Array(64);
   #corrections = new Float64Array(64);
   #exceptions = new Float64Array(64);
-  readonly #pair = new Float64Array(2);
-  readonly #pairWords = new Int32Array(this.#pair.buffer);
 
   constructor(deps: { readonly integers: IntegerEncoder }) {
     this.#integers = deps.integers;
@@ -85,14 +78,14 @@ export class NumberEncoder {
     this.#writeWords(out, cells, from, count);
     const single = this.#singles(cells, from, count);
     if (single) {
-      const exponent = this.#singleExponent(cells.values, from, count);
-      if (exponent >= 0 && this.#singleQuotients(cells.values, from, count, exponent)) {
+      const exponent = this.#singleExponent(cells.value, from, count);
+      if (exponent >= 0 && this.#singleQuotients(cells.value, from, count, exponent)) {
         this.#keepSmaller(out, start, () => this.#write(out, Scheme.single, exponent, count));
       }
       this.#singles(cells, from, count);
       this.#keepSmaller(out, start, () => this.#write(out, Scheme.singleBits, 0, count));
     }
-    const exponent = this.#likelyExponent(cells.values, from, count);
+    const exponent = this.#likelyExponent(cells.value, from, count);
     if (exponent < 0) return;
     if (this.#products(cells, from, count, exponent)) {
       this.#keepSmaller(out, start, () => this.#write(out, Scheme.product, exponent, count));
@@ -164,7 +157,7 @@ export class NumberEncoder {
   }
 
   #quotients(cells: Cells, from: number, count: number, exponent: number): boolean {
-    const { values } = cells;
+    const values = cells.value;
     const wholes = this.#wholes;
     const power = POWERS[exponent] as number;
     for (let index = 0; index < count; index++) {
@@ -177,7 +170,7 @@ export class NumberEncoder {
   }
 
   #products(cells: Cells, from: number, count: number, exponent: number): boolean {
-    const { values } = cells;
+    const values = cells.value;
     const wholes = this.#wholes;
     const power = POWERS[exponent] as number;
     const inverse = INVERSE_POWERS[exponent] as number;
@@ -192,7 +185,7 @@ export class NumberEncoder {
 
   /** Fills wholes, corrections and the rows of exceptions. @returns how many exceptions */
   #corrected(cells: Cells, from: number, count: number, exponent: number): number {
-    const { values } = cells;
+    const values = cells.value;
     const wholes = this.#wholes;
     const corrections = this.#corrections;
     const power = POWERS[exponent] as number;
@@ -204,7 +197,7 @@ export class NumberEncoder {
       let correction = 0;
       let kept = isKept(whole, value);
       if (kept && whole / power !== value) {
-        correction = this.#unitsBetween(whole / power, value);
+        correction = unitsBetween(whole / power, value);
         kept = Math.abs(correction) <= MAX_CORRECTION;
       }
       if (kept) {
@@ -219,18 +212,9 @@ export class NumberEncoder {
     return exceptions;
   }
 
-  /** How many doubles lie between two of the same sign. */
-  #unitsBetween(from: number, to: number): number {
-    const words = this.#pairWords;
-    this.#pair[0] = from;
-    this.#pair[1] = to;
-    const lower = ((words[2] as number) >>> 0) - ((words[0] as number) >>> 0);
-    return ((words[3] as number) - (words[1] as number)) * TWO32 + lower;
-  }
-
   /** Fills wholes with the ordered bit patterns. @returns whether every value is a float32 */
   #singles(cells: Cells, from: number, count: number): boolean {
-    const { values } = cells;
+    const values = cells.value;
     const wholes = this.#wholes;
     const single = SINGLE;
     const bits = SINGLE_BITS;
@@ -316,6 +300,17 @@ export class NumberEncoder {
 
 const SINGLE = new Float32Array(1);
 const SINGLE_BITS = new Int32Array(SINGLE.buffer);
+
+const PAIR = new Float64Array(2);
+const PAIR_WORDS = new Int32Array(PAIR.buffer);
+
+/** How many doubles lie between two of the same sign. */
+export function unitsBetween(from: number, to: number): number {
+  PAIR[0] = from;
+  PAIR[1] = to;
+  const lower = ((PAIR_WORDS[2] as number) >>> 0) - ((PAIR_WORDS[0] as number) >>> 0);
+  return ((PAIR_WORDS[3] as number) - (PAIR_WORDS[1] as number)) * TWO32 + lower;
+}
 
 /** Whether `whole` stands for `value`: in range, no NaN, and not the zero that lost its sign. */
 function isKept(whole: number, value: number): boolean {

@@ -4,6 +4,7 @@ import type { PointNo } from '../ids.ts';
 import type { SampleBatch } from '../samples/batch.ts';
 import { BlockDecoder, type Times } from './block-decoder.ts';
 import { invalidFrame } from './bytes.ts';
+import type { Cells } from './cells.ts';
 import type { FrameHeader, FramePoint } from './frame.ts';
 import { FrameDirectory } from './frame-directory.ts';
 import { readTexts } from './text-table.ts';
@@ -16,6 +17,7 @@ export class Frame {
   readonly bytes: Uint8Array;
   readonly directory: FrameDirectory;
   readonly #times: (Times | undefined)[] = [];
+  readonly #classes: (Cells | undefined)[] = [];
   #decoder: BlockDecoder | undefined;
   #points: readonly FramePoint[] | undefined;
   #texts: readonly string[] | undefined;
@@ -76,28 +78,48 @@ export class Frame {
   }
 
   #read(index: number, into: SampleBatch): void {
-    const { directory, bytes } = this;
+    const { directory } = this;
     const count = directory.countAt(index);
+    const place = directory.placeOf[index] as number;
     const row = into.length;
     const texts = into.strings.length;
-    const times = this.#timesOf(directory.timelineOf[index] as number, count);
     try {
-      const at = directory.blockOffsets[index] as number;
-      const end = directory.blockOffsets[index + 1] as number;
-      this.#blocks.readBlock(bytes, at, end, count, into, row);
+      if (place >= 0) this.#readBlock(place, count, into, row);
+      else this.#readSparse(-1 - place, count, into, row);
     } catch (error) {
       into.strings.length = texts;
       throw error;
     }
     into.point.fill(directory.pointNos[index] as number, row, row + count);
+    into.length = row + count;
+  }
+
+  #readBlock(block: number, count: number, into: SampleBatch, row: number): void {
+    const { blockOffsets, timelineOf } = this.directory;
+    const times = this.#timesOf(timelineOf[block] as number, count);
+    const at = blockOffsets[block] as number;
+    this.#blocks.readBlock(at, blockOffsets[block + 1] as number, count, into, row);
     into.tSourceMs.set(times.tSourceMs, row);
     into.tGatewayMs.set(times.tGatewayMs, row);
-    into.length = row + count;
+  }
+
+  #readSparse(point: number, count: number, into: SampleBatch, row: number): void {
+    const { sparse } = this.directory;
+    if (sparse === undefined) return;
+    const inClass = sparse.classOf[point] as number;
+    this.#classes[inClass] ??= this.#blocks.readClass(sparse, inClass);
+    this.#blocks.copySparse(sparse, point, this.#classes[inClass], count, into, row);
+    const from = sparse.instantFrom[point] as number;
+    for (let index = 0; index < count; index++) {
+      const instant = sparse.instants[from + index] as number;
+      into.tSourceMs[row + index] = sparse.tSourceMs[instant] as number;
+      into.tGatewayMs[row + index] = sparse.tGatewayMs[instant] as number;
+    }
   }
 
   get #blocks(): BlockDecoder {
     this.#decoder ??= new BlockDecoder({
-      longest: this.directory.longestPoint,
+      bytes: this.bytes,
       texts: () => this.#readTexts(),
     });
     return this.#decoder;
@@ -106,13 +128,12 @@ export class Frame {
   #timesOf(timeline: number, count: number): Times {
     let times = this.#times[timeline];
     if (times === undefined) {
-      const { timelineOffsets, header } = this.directory;
+      const { timelineOffsets, timelineFirstMs } = this.directory;
       times = this.#blocks.readTimes(
-        this.bytes,
         timelineOffsets[timeline] as number,
         timelineOffsets[timeline + 1] as number,
         count,
-        header.firstMs,
+        timelineFirstMs[timeline] as number,
       );
       this.#times[timeline] = times;
     }

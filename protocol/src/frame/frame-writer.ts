@@ -3,13 +3,15 @@ import { InvalidInputError, LimitError } from '../errors.ts';
 import type { SampleBatch } from '../samples/batch.ts';
 import { Kind } from '../samples/value.ts';
 import { MAX_FRAME_BYTES } from '../wire/v1/limits.ts';
-import { BlockEncoder, cells } from './block-encoder.ts';
+import { BlockEncoder } from './block-encoder.ts';
 import { ByteWriter } from './bytes.ts';
-import type { Cells } from './encode-numbers.ts';
+import { type Cells, cells } from './cells.ts';
 import { FRAME_VERSION, type FrameId, MAX_FRAME_SAMPLES } from './frame.ts';
 import { growInt32, growUint8 } from './integers.ts';
 import { FIXED_HEADER_BYTES, MAGIC, MAX_HEADER_BYTES, TimelineRef } from './layout.ts';
+import { Placement } from './placement.ts';
 import { PointTracker } from './point-tracker.ts';
+import { SparseEncoder } from './sparse-encoder.ts';
 import { TextTable } from './text-table.ts';
 import { TimelineEncoder } from './timeline-encoder.ts';
 import { TimelineTracker } from './timeline-tracker.ts';
@@ -27,7 +29,7 @@ export class FrameWriter {
   #kinds = new Uint8Array(256);
   #qualities = new Uint8Array(256);
   #cells = cells(256);
-  /** The same, sorted by point. */
+  /** The same, point by point, and by slot where a point begins. */
   #sortedKinds = new Uint8Array(256);
   #sortedQualities = new Uint8Array(256);
   #sortedCells = cells(256);
@@ -36,9 +38,11 @@ export class FrameWriter {
 
   readonly #points = new PointTracker();
   readonly #times = new TimelineTracker();
+  readonly #placement = new Placement({ points: this.#points, times: this.#times });
   readonly #texts = new TextTable();
   readonly #blocks = new BlockEncoder();
   readonly #timelines = new TimelineEncoder({ integers: this.#blocks.integers });
+  readonly #sparse = new SparseEncoder({ integers: this.#blocks.integers });
   readonly #header = new ByteWriter(128);
   readonly #directory = new ByteWriter();
   readonly #data = new ByteWriter(4096);
@@ -49,9 +53,7 @@ export class FrameWriter {
 
   /** What a frame sealed now cannot exceed. */
   get boundBytes(): number {
-    return Math.ceil(
-      MAX_HEADER_BYTES + this.#texts.boundBytes + this.#points.bits / 8 + this.#times.boundBytes,
-    );
+    return Math.ceil(this.#bytes);
   }
 
   /** Smallest source time held, whole ms; `Infinity` when empty. */
@@ -72,61 +74,9 @@ export class FrameWriter {
   append(batch: SampleBatch, fromRow = 0, toRow = batch.length): number {
     const room = Math.min(toRow - fromRow, MAX_FRAME_SAMPLES - this.#sampleCount);
     this.#reserve(this.#sampleCount + room);
-    const points = this.#points;
-    const times = this.#times;
-    const kinds = batch.kind;
-    const words = batch.words;
     let taken = 0;
     try {
-      while (taken < room) {
-        const row = fromRow + taken;
-        const kind = kinds[row] as Kind;
-        const slot = points.slotOf(batch.point[row] as number);
-        const quality = batch.quality[row] as number;
-        let grownBytes = 0;
-        let grownBits = 0;
-        if (kind === Kind.float64) {
-          grownBits = points.offerDouble(slot, quality, batch.value[row] as number);
-        } else {
-          if (kind === Kind.text) grownBytes = this.#texts.offer(textOf(batch, row));
-          grownBits = points.offerOther(
-            slot,
-            kind,
-            quality,
-            words[2 * row] as number,
-            words[2 * row + 1] as number,
-          );
-        }
-        const from = points.nodeOf[slot] as number;
-        const to = times.next(from, batch.tSourceMs[row] as number, batch.tGatewayMs[row] as number);
-        times.move(from, to);
-        const bytes =
-          MAX_HEADER_BYTES +
-          this.#texts.boundBytes +
-          grownBytes +
-          (points.bits + grownBits) / 8 +
-          times.boundBytes;
-        if (bytes > MAX_FRAME_BYTES) {
-          times.move(to, from);
-          times.refuse();
-          points.refuse(slot);
-          break;
-        }
-        points.accept(slot, to);
-        const at = this.#sampleCount + taken;
-        this.#slots[at] = slot;
-        this.#kinds[at] = kind;
-        this.#qualities[at] = quality;
-        if (kind === Kind.text) {
-          this.#cells.values[at] = this.#texts.accept(textOf(batch, row));
-        } else if (kind === Kind.bool) {
-          this.#cells.values[at] = batch.value[row] === 0 ? 0 : 1;
-        } else {
-          this.#cells.words[2 * at] = words[2 * row] as number;
-          this.#cells.words[2 * at + 1] = words[2 * row + 1] as number;
-        }
-        taken++;
-      }
+      while (taken < room && this.#take(batch, fromRow + taken, this.#sampleCount + taken)) taken++;
     } finally {
       this.#sampleCount += taken;
     }
@@ -148,9 +98,22 @@ export class FrameWriter {
     const textBytes = data.length;
     const order = this.#sort();
     this.#timelines.begin(this.#times, directory, data);
-    for (const slot of order) this.#timelines.add(this.#points.nodeOf[slot] as number);
-    this.#encodePoints(order);
-    const bytes = this.#assemble(id, order.length, textBytes);
+    const points = this.#points;
+    const own = order.filter((slot) => points.classOf[slot] === -1);
+    const sparse = order.filter((slot) => points.classOf[slot] !== -1);
+    for (const slot of own) this.#timelines.add(points.nodeOf[slot] as number);
+    this.#encodeBlocks(own);
+    if (sparse.length > 0) {
+      this.#sparse.encode(directory, data, {
+        slots: sparse,
+        starts: this.#places,
+        points,
+        times: this.#times,
+        keys: this.#placement.keys,
+        cells: this.#sortedCells,
+      });
+    }
+    const bytes = this.#assemble(id, own.length, sparse.length, textBytes);
     this.clear();
     return bytes;
   }
@@ -160,7 +123,51 @@ export class FrameWriter {
     this.#sampleCount = 0;
     this.#points.clear();
     this.#times.clear();
+    this.#placement.clear();
     this.#texts.clear();
+  }
+
+  /** @returns false when the row does not fit any more */
+  #take(batch: SampleBatch, row: number, at: number): boolean {
+    const points = this.#points;
+    const times = this.#times;
+    const kind = batch.kind[row] as Kind;
+    const quality = batch.quality[row] as number;
+    const lower = batch.words[2 * row] as number;
+    const upper = batch.words[2 * row + 1] as number;
+    const slot = points.slotOf(batch.point[row] as number);
+    const textBytes = kind === Kind.text ? this.#texts.offer(textOf(batch, row)) : 0;
+    if (kind === Kind.float64) points.offerDouble(slot, quality, batch.value[row] as number);
+    else points.offerOther(slot, kind, quality, lower, upper);
+    const node = times.next(
+      points.nodeOf[slot] as number,
+      batch.tSourceMs[row] as number,
+      batch.tGatewayMs[row] as number,
+    );
+    const now = this.#placement.move(slot, node);
+    if (this.#bytes + textBytes > MAX_FRAME_BYTES) {
+      this.#placement.undo();
+      times.refuse();
+      points.refuse(slot);
+      return false;
+    }
+    points.accept(slot, node, now);
+    this.#slots[at] = slot;
+    this.#kinds[at] = kind;
+    this.#qualities[at] = quality;
+    if (kind === Kind.text) {
+      this.#cells.value[at] = this.#texts.accept(textOf(batch, row));
+    } else if (kind === Kind.bool) {
+      this.#cells.value[at] = batch.value[row] === 0 ? 0 : 1;
+    } else {
+      this.#cells.words[2 * at] = lower;
+      this.#cells.words[2 * at + 1] = upper;
+    }
+    return true;
+  }
+
+  get #bytes(): number {
+    return MAX_HEADER_BYTES + this.#texts.boundBytes + this.#placement.boundBytes;
   }
 
   /** Moves every point's rows together. @returns the slots in order of point number */
@@ -188,6 +195,7 @@ export class FrameWriter {
       place += points.countOf[slot] as number;
     }
     this.#gather(places);
+    for (const slot of slots) places[slot] = (places[slot] as number) - (points.countOf[slot] as number);
     return slots;
   }
 
@@ -216,7 +224,7 @@ export class FrameWriter {
     }
   }
 
-  #encodePoints(order: Int32Array): void {
+  #encodeBlocks(own: Int32Array): void {
     const points = this.#points;
     const data = this.#data;
     const directory = this.#directory;
@@ -228,36 +236,34 @@ export class FrameWriter {
     let previous = -1;
     let timeline = -1;
     let highest = -1;
-    let place = 0;
-    for (const slot of order) {
+    for (const slot of own) {
       const count = points.countOf[slot] as number;
       const start = data.length;
-      this.#blocks.encode(data, column, place, count, {
+      this.#blocks.encode(data, column, this.#places[slot] as number, count, {
         kind: points.kindOf[slot] as number,
         shape: points.shapeOf[slot] as 0 | 1 | 2,
         exponent: points.exponentOf[slot] as number,
         mixedQuality: points.hasMixedQuality(slot),
       });
-      place += count;
       const point = points.pointOf[slot] as number;
-      const own = this.#timelines.timelineOf(points.nodeOf[slot] as number);
+      const found = this.#timelines.timelineOf(points.nodeOf[slot] as number);
       const skipped = 4 * (point - previous - 1);
-      if (own === timeline) {
+      if (found === timeline) {
         directory.varint(skipped + TimelineRef.same);
-      } else if (own === highest + 1) {
+      } else if (found === highest + 1) {
         directory.varint(skipped + TimelineRef.next);
       } else {
         directory.varint(skipped + TimelineRef.other);
-        directory.varint(own);
+        directory.varint(found);
       }
       directory.varint(data.length - start);
       previous = point;
-      timeline = own;
-      if (own > highest) highest = own;
+      timeline = found;
+      if (found > highest) highest = found;
     }
   }
 
-  #assemble(id: FrameId, points: number, textBytes: number): Uint8Array {
+  #assemble(id: FrameId, own: number, sparse: number, textBytes: number): Uint8Array {
     const header = this.#header;
     const isEmpty = this.#sampleCount === 0;
     const firstMs = isEmpty ? 0 : this.#times.firstMs;
@@ -267,9 +273,10 @@ export class FrameWriter {
     header.varint(this.#sampleCount);
     header.signed(firstMs);
     header.varint(isEmpty ? 0 : this.#times.lastMs - firstMs);
-    header.varint(points);
-    header.varint(this.#timelines.size);
     header.varint(textBytes);
+    header.varint(this.#timelines.size);
+    header.varint(own);
+    header.varint(sparse);
     const dataFrom = FIXED_HEADER_BYTES + header.length + this.#directory.length;
     const bytes = new Uint8Array(dataFrom + this.#data.length);
     if (bytes.length > MAX_FRAME_BYTES) {

@@ -24,6 +24,23 @@ export const COMPOSITE = 0xc0;
 export const Composite = { runs: 0, dictionary: 1 } as const;
 export type Composite = (typeof Composite)[keyof typeof Composite];
 
+const INT32_MAX = 0x7fff_ffff;
+
+/** The largest whole number that divides all of `count` others, which are ≥ 0; 1 when there is none to gain. */
+export function commonUnit(values: Float64Array, count: number): number {
+  let unit = 0;
+  for (let index = 0; index < count && unit !== 1; index++) {
+    const value = values[index] as number;
+    if (unit > 0 && unit <= INT32_MAX && value <= INT32_MAX && (value | 0) % (unit | 0) === 0) continue;
+    for (let rest = value; rest !== 0; ) {
+      const next = unit % rest;
+      unit = rest;
+      rest = next;
+    }
+  }
+  return unit === 0 ? 1 : unit;
+}
+
 export function growFloat64(
   array: Float64Array<ArrayBuffer>,
   atLeast: number,

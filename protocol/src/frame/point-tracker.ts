@@ -1,10 +1,10 @@
 import { GOOD } from '../samples/quality.ts';
 import { Kind } from '../samples/value.ts';
 import { bitWidth, varintLength, zigzag } from './bytes.ts';
-import { MAX_EXPONENT, POWERS } from './decimals.ts';
+import { MAX_EXPONENT, numberForm, POWERS, Scheme } from './decimals.ts';
 import { Shape } from './encode-numbers.ts';
-import { growFloat64, growInt32, growUint8, MAX_WHOLE, stepWidth } from './integers.ts';
-import { MIXED } from './layout.ts';
+import { growFloat64, growInt32, growUint8, stepWidth } from './integers.ts';
+import { CORRECTION_BITS, classKey, MIXED } from './layout.ts';
 
 /** Points below this number are found by table, others by map. */
 const TABLE_LIMIT = 1 << 20;
@@ -13,7 +13,6 @@ const TWO32 = 0x1_0000_0000;
 const MAX_TRACKED = 2 ** 50;
 /** How far a double may be from its decimal, relative: at most 4 units in the last place. */
 const NEAR = 2.3e-16;
-const CORRECTION_BITS = 4;
 /** Kind of a slot that holds nothing yet. */
 const NONE = 255;
 
@@ -26,19 +25,18 @@ const LAST = 4;
 /** Bits the point takes whatever its number of samples. */
 const HEAD_BITS = 5;
 const SAMPLE_BITS = 6;
-const STRIDE = 7;
+const FIRST = 7;
+const STRIDE = 8;
 
 /** Every double so far is a float32. */
 const SINGLES = 1;
 const MIXED_QUALITY = 2;
 
 /**
- * Keeps, per point of the frame being filled, what its column cannot exceed in size: that of the plainest form the
- * encoder may fall back to. A row is offered first, then accepted or refused.
+ * Keeps, per point of the frame being filled, what a block of its own cannot exceed in size: that of the plainest
+ * form the encoder may fall back to. A row is offered first, then accepted or refused.
  */
 export class PointTracker {
-  /** Bits all points take together. */
-  bits = 0;
   slots = 0;
   pointOf = new Int32Array(64);
   countOf = new Int32Array(64);
@@ -47,15 +45,22 @@ export class PointTracker {
   qualityOf = new Uint8Array(64);
   shapeOf = new Uint8Array(64);
   exponentOf = new Uint8Array(64);
+  /** Class of a sparse point; −1 for one with a block of its own. */
+  classOf = new Int32Array(64);
+
+  /** Bits of the offered point's block without and with the row. */
+  bitsBefore = 0;
+  bitsAfter = 0;
+  /** The offered value as a whole number, where it is one. */
+  whole = 0;
+  /** Whether the offered row changed more than counts. */
+  widened = false;
+
   #flags = new Uint8Array(64);
   #stats = new Float64Array(64 * STRIDE);
   /** Slot plus one by point number. */
   #table = new Int32Array(1024);
   readonly #map = new Map<number, number>();
-
-  #whole = 0;
-  #grown = 0;
-  #widened = false;
   readonly #saved = new Float64Array(STRIDE);
   #savedBytes = 0;
 
@@ -71,59 +76,98 @@ export class PointTracker {
     return this.#find(point);
   }
 
-  /** @returns by how many bits the frame grows at most when the row is accepted */
-  offerDouble(slot: number, quality: number, value: number): number {
+  offerDouble(slot: number, quality: number, value: number): void {
     if (this.kindOf[slot] === Kind.float64 && this.qualityOf[slot] === quality) {
-      const stats = this.#stats;
-      const at = slot * STRIDE;
       const flags = this.#flags[slot] as number;
-      const plain = flags === 0 || (flags === SINGLES && Math.fround(value) === value);
-      if (plain && this.shapeOf[slot] === Shape.unknown) {
-        return this.#narrow(0, stats[at + SAMPLE_BITS] as number);
-      }
-      const power = POWERS[this.exponentOf[slot] as number] as number;
-      const whole = Math.round(value * power);
-      const step = whole - (stats[at + LAST] as number);
-      if (
-        whole / power === value &&
-        plain &&
-        whole >= (stats[at + LOW] as number) &&
-        whole <= (stats[at + HIGH] as number) &&
-        step >= (stats[at + STEP_LOW] as number) &&
-        step <= (stats[at + STEP_HIGH] as number) &&
-        (whole !== 0 || 1 / value > 0)
-      ) {
-        return this.#narrow(whole, stats[at + SAMPLE_BITS] as number);
+      if (flags === 0 || (flags === SINGLES && Math.fround(value) === value)) {
+        if (this.shapeOf[slot] === Shape.unknown) {
+          this.#count(slot, 0);
+          return;
+        }
+        const power = POWERS[this.exponentOf[slot] as number] as number;
+        const whole = Math.round(value * power);
+        if (whole / power === value && this.#isWithin(slot, whole) && (whole !== 0 || 1 / value > 0)) {
+          this.#count(slot, whole);
+          return;
+        }
       }
     }
     this.#save(slot);
     this.#admit(slot, Kind.float64, quality);
     if (this.kindOf[slot] === Kind.float64) this.#widenDouble(slot, value);
-    return this.#measure(slot);
+    this.#measure(slot);
   }
 
   /** A row of any other kind; the words of its cell count for 64-bit integers only. */
-  offerOther(slot: number, kind: Kind, quality: number, lower: number, upper: number): number {
+  offerOther(slot: number, kind: Kind, quality: number, lower: number, upper: number): void {
+    const isInteger = kind === Kind.int64 || kind === Kind.uint64;
+    const whole = isInteger ? (kind === Kind.uint64 ? upper >>> 0 : upper) * TWO32 + (lower >>> 0) : 0;
+    if (this.kindOf[slot] === kind && this.qualityOf[slot] === quality && !this.hasMixedQuality(slot)) {
+      if (!isInteger || this.shapeOf[slot] === Shape.unknown || this.#isWithin(slot, whole)) {
+        this.#count(slot, whole);
+        return;
+      }
+    }
     this.#save(slot);
     this.#admit(slot, kind, quality);
     if (this.kindOf[slot] === Kind.int64 || this.kindOf[slot] === Kind.uint64) {
-      const whole = (kind === Kind.uint64 ? upper >>> 0 : upper) * TWO32 + (lower >>> 0);
-      if (Math.abs(whole) > MAX_WHOLE) this.shapeOf[slot] = Shape.unknown;
-      else this.#widenWhole(slot, whole);
+      if (Math.abs(whole) > MAX_TRACKED) this.shapeOf[slot] = Shape.unknown;
+      else if (this.shapeOf[slot] === Shape.exact) this.#widenWhole(slot, whole);
     }
-    return this.#measure(slot);
+    this.#measure(slot);
   }
 
-  accept(slot: number, node: number): void {
-    this.bits += this.#grown;
+  /** What the sparse points' tracker needs of a point: its first value and the range of its steps. */
+  firstOf(slot: number): number {
+    return this.#stats[slot * STRIDE + FIRST] as number;
+  }
+
+  lastOf(slot: number): number {
+    return this.#stats[slot * STRIDE + LAST] as number;
+  }
+
+  stepLowOf(slot: number): number {
+    return this.#stats[slot * STRIDE + STEP_LOW] as number;
+  }
+
+  stepHighOf(slot: number): number {
+    return this.#stats[slot * STRIDE + STEP_HIGH] as number;
+  }
+
+  /**
+   * What a point's samples have in common: kind, quality and the number scheme.
+   * @returns −1 when they have not
+   */
+  keyOf(slot: number): number {
+    const kind = this.kindOf[slot] as number;
+    if (kind === MIXED || this.hasMixedQuality(slot)) return -1;
+    return classKey(kind, this.#schemeOf(slot, kind), this.qualityOf[slot] as number);
+  }
+
+  #schemeOf(slot: number, kind: number): number {
+    if (kind !== Kind.float64 && kind !== Kind.int64 && kind !== Kind.uint64) return 0;
+    switch (this.shapeOf[slot]) {
+      case Shape.exact:
+        return numberForm(Scheme.quotient, this.exponentOf[slot] as number);
+      case Shape.near:
+        return numberForm(Scheme.corrected, this.exponentOf[slot] as number);
+      default: {
+        const single = kind === Kind.float64 && ((this.#flags[slot] as number) & SINGLES) !== 0;
+        return numberForm(single ? Scheme.singleBits : Scheme.words, 0);
+      }
+    }
+  }
+
+  accept(slot: number, node: number, inClass: number): void {
+    this.classOf[slot] = inClass;
     this.countOf[slot] = (this.countOf[slot] as number) + 1;
     this.nodeOf[slot] = node;
-    this.#stats[slot * STRIDE + LAST] = this.#whole;
+    this.#stats[slot * STRIDE + LAST] = this.whole;
   }
 
   /** Forgets what was offered last. */
   refuse(slot: number): void {
-    if (!this.#widened) return;
+    if (!this.widened) return;
     this.#stats.set(this.#saved, slot * STRIDE);
     this.kindOf[slot] = this.#savedBytes & 255;
     this.shapeOf[slot] = (this.#savedBytes >> 8) & 15;
@@ -139,7 +183,6 @@ export class PointTracker {
     }
     this.#map.clear();
     this.slots = 0;
-    this.bits = 0;
   }
 
   #find(point: number): number {
@@ -156,6 +199,7 @@ export class PointTracker {
     this.pointOf[slot] = point;
     this.countOf[slot] = 0;
     this.nodeOf[slot] = 0;
+    this.classOf[slot] = -1;
     this.kindOf[slot] = NONE;
     this.qualityOf[slot] = GOOD;
     this.shapeOf[slot] = Shape.exact;
@@ -170,6 +214,7 @@ export class PointTracker {
     this.pointOf = growInt32(this.pointOf, kept + 1, kept);
     this.countOf = growInt32(this.countOf, kept + 1, kept);
     this.nodeOf = growInt32(this.nodeOf, kept + 1, kept);
+    this.classOf = growInt32(this.classOf, kept + 1, kept);
     this.kindOf = growUint8(this.kindOf, kept + 1, kept);
     this.qualityOf = growUint8(this.qualityOf, kept + 1, kept);
     this.shapeOf = growUint8(this.shapeOf, kept + 1, kept);
@@ -178,11 +223,28 @@ export class PointTracker {
     this.#stats = growFloat64(this.#stats, (kept + 1) * STRIDE, kept * STRIDE);
   }
 
-  #narrow(whole: number, sampleBits: number): number {
-    this.#whole = whole;
-    this.#widened = false;
-    this.#grown = sampleBits;
-    return sampleBits;
+  #isWithin(slot: number, whole: number): boolean {
+    const stats = this.#stats;
+    const at = slot * STRIDE;
+    const step = whole - (stats[at + LAST] as number);
+    return (
+      whole >= (stats[at + LOW] as number) &&
+      whole <= (stats[at + HIGH] as number) &&
+      step >= (stats[at + STEP_LOW] as number) &&
+      step <= (stats[at + STEP_HIGH] as number)
+    );
+  }
+
+  /** One more sample like those before. */
+  #count(slot: number, whole: number): void {
+    const at = slot * STRIDE;
+    const count = this.countOf[slot] as number;
+    const head = this.#stats[at + HEAD_BITS] as number;
+    const sample = this.#stats[at + SAMPLE_BITS] as number;
+    this.whole = whole;
+    this.widened = false;
+    this.bitsBefore = count === 0 ? 0 : head + count * sample;
+    this.bitsAfter = head + (count + 1) * sample;
   }
 
   #save(slot: number): void {
@@ -197,7 +259,7 @@ export class PointTracker {
   }
 
   #admit(slot: number, kind: Kind, quality: number): void {
-    this.#whole = this.#stats[slot * STRIDE + LAST] as number;
+    this.whole = this.#stats[slot * STRIDE + LAST] as number;
     if (this.kindOf[slot] === NONE) {
       this.kindOf[slot] = kind;
       this.qualityOf[slot] = quality;
@@ -235,6 +297,7 @@ export class PointTracker {
       return false;
     }
     for (let index = LOW; index <= LAST; index++) stats[at + index] = (stats[at + index] as number) * factor;
+    stats[at + FIRST] = (stats[at + FIRST] as number) * factor;
     this.exponentOf[slot] = exponent;
     return true;
   }
@@ -246,6 +309,7 @@ export class PointTracker {
     if (count === 0) {
       stats[at + LOW] = whole;
       stats[at + HIGH] = whole;
+      stats[at + FIRST] = whole;
     } else {
       const step = whole - (stats[at + LAST] as number);
       stats[at + LOW] = Math.min(stats[at + LOW] as number, whole);
@@ -253,16 +317,16 @@ export class PointTracker {
       stats[at + STEP_LOW] = count === 1 ? step : Math.min(stats[at + STEP_LOW] as number, step);
       stats[at + STEP_HIGH] = count === 1 ? step : Math.max(stats[at + STEP_HIGH] as number, step);
     }
-    this.#whole = whole;
+    this.whole = whole;
   }
 
-  /** Works out the slot's bits anew. @returns by how many they grow */
-  #measure(slot: number): number {
-    this.#widened = true;
+  /** Works out the slot's bits anew. */
+  #measure(slot: number): void {
+    this.widened = true;
     const stats = this.#stats;
     const at = slot * STRIDE;
     const count = this.countOf[slot] as number;
-    const before =
+    this.bitsBefore =
       count === 0 ? 0 : (stats[at + HEAD_BITS] as number) + count * (stats[at + SAMPLE_BITS] as number);
     const mixedQuality = this.hasMixedQuality(slot);
     // Directory: number, timeline, length. Block: first byte, qualities, and the rounding of each column to bytes.
@@ -321,7 +385,6 @@ export class PointTracker {
     }
     stats[at + HEAD_BITS] = head;
     stats[at + SAMPLE_BITS] = sample;
-    this.#grown = head + (count + 1) * sample - before;
-    return this.#grown;
+    this.bitsAfter = head + (count + 1) * sample;
   }
 }

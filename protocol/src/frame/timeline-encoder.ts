@@ -1,6 +1,6 @@
 import { ByteWriter } from './bytes.ts';
 import type { IntegerEncoder } from './encode-integers.ts';
-import { growFloat64, growInt32 } from './integers.ts';
+import { commonUnit, growFloat64, growInt32 } from './integers.ts';
 import { TimeForm } from './layout.ts';
 import { clampMs, isPlainMs, type TimelineTracker } from './timeline-tracker.ts';
 
@@ -60,7 +60,7 @@ export class TimelineEncoder {
     first = Math.floor(first);
     last = Math.ceil(last);
     const start = this.#data.length;
-    if (isPlain) this.#wholes(count, times.firstMs);
+    if (isPlain) this.#wholes(count, first);
     else this.#doubles(count);
     this.#directory.varint(count);
     this.#directory.varint(first - times.firstMs);
@@ -72,6 +72,11 @@ export class TimelineEncoder {
     const scratch = this.#scratch;
     this.#data.byte(TimeForm.whole);
     for (let index = 0; index < count; index++) scratch[index] = (this.#tSourceMs[index] as number) - firstMs;
+    const unit = commonUnit(scratch, count);
+    if (unit > 1) {
+      for (let index = 0; index < count; index++) scratch[index] = (scratch[index] as number) / unit;
+    }
+    this.#data.varint(unit);
     this.#integers.encode(this.#data, scratch, count);
     for (let index = 0; index < count; index++) {
       scratch[index] = (this.#tGatewayMs[index] as number) - (this.#tSourceMs[index] as number);

@@ -94,6 +94,16 @@ export class TimelineTracker {
     return child !== 0 && this.instantOf[child] === instant ? child : this.#grow(node, instant);
   }
 
+  /** Whether a node's times are no whole milliseconds. */
+  isRaw(node: number): boolean {
+    return this.#stats[node * STRIDE + BITS] === RAW_BITS;
+  }
+
+  /** Bits that hold any whole source time and lag of the frame. */
+  get instantBits(): number {
+    return bitWidth(this.#lastMs - this.#firstMs) + bitWidth(2 * this.#largestLag);
+  }
+
   /** A point goes on from one node to the next. */
   move(from: number, to: number): void {
     const pointsAt = this.#pointsAt;
@@ -181,7 +191,7 @@ export class TimelineTracker {
   /** Keeps the frame's first and last time, on which the size of every timeline's head depends. */
   #span(tSourceMs: number, tGatewayMs: number): void {
     const ms = clampMs(tSourceMs);
-    const lag = Math.min(MAX_PLAIN_MS, Math.abs(tGatewayMs - tSourceMs));
+    const lag = Math.min(2 * MAX_PLAIN_MS, Math.abs(tGatewayMs - tSourceMs));
     if (ms >= this.#firstMs && ms <= this.#lastMs && lag <= this.#largestLag) return;
     this.#widened = true;
     this.#before[0] = this.#firstMs;
@@ -192,9 +202,9 @@ export class TimelineTracker {
     this.#lastMs = Math.max(this.#lastMs, Math.ceil(ms));
     if (lag > this.#largestLag) this.#largestLag = lag;
     const span = varintLength(2 * (this.#lastMs - this.#firstMs));
-    // Count, first, span, length; form and two numbers of the source times; form and base of the lags; two roundings.
+    // Count, first, span, length; form, unit and two numbers of the source times; form and base of the lags; two roundings.
     this.#headBytes =
-      3 + span + span + 3 + (1 + 1 + span + span) + (1 + varintLength(zigzag(-this.#largestLag))) + 2;
+      3 + span + span + 3 + (1 + span + 1 + span + span) + (1 + varintLength(zigzag(-this.#largestLag))) + 2;
   }
 
   #rehash(): void {

@@ -18,10 +18,10 @@ export function rowsOf(batches: readonly SampleBatch[]): Map<number, string[]> {
 function lineOf(batch: SampleBatch, row: number): string {
   const kind = batch.kind[row] as number;
   const times = `${batch.tSourceMs[row]} ${batch.tGatewayMs[row]}`;
-  return `${times} ${batch.quality[row]} ${kind} ${valueOf(batch, row, kind)}`;
+  return `${times} ${batch.quality[row]} ${kind} ${cellOf(batch, row, kind)}`;
 }
 
-function valueOf(batch: SampleBatch, row: number, kind: number): string {
+function cellOf(batch: SampleBatch, row: number, kind: number): string {
   if (kind === Kind.null) return '';
   if (kind === Kind.text) return JSON.stringify(batch.strings[batch.value[row] as number]);
   if (kind === Kind.bool) return String(batch.value[row]);
