@@ -53,7 +53,7 @@ export class SourcesFixture implements ApiSources {
   readonly alarms = { active: () => this.activeAlarms };
   readonly events = { recent: () => this.recentEvents };
   readonly broker = {
-    describeOpen: () => 'MQTT on 127.0.0.1:1883 needs a credential, within its topics; there are 2',
+    describeOpen: () => 'MQTT on 127.0.0.1:1883 takes a credential (2 known), each within its own topics.',
     stats: () => ({
       connections: 3,
       clients: 2,

@@ -21,7 +21,7 @@ export function hostGuard(names: readonly string[]): MiddlewareHandler {
     const name = hostName(context.req.header('host') ?? '');
     if (isIP(name) === 0 && !known.has(name)) {
       const detail = `this gateway is not called "${name.slice(0, 100)}"`;
-      return problem(context, 421, 'HOST_UNKNOWN', detail, 'use its address, or add the name to api.names');
+      return problem(context, 421, 'HOST_UNKNOWN', detail, 'use its address, or add the name to http.names');
     }
     await next();
     return undefined;

@@ -183,7 +183,7 @@ describe('the local API', () => {
     await expect(start({ port })).rejects.toMatchObject({
       code: 'PORT_IN_USE',
       message: `local API: 127.0.0.1:${port} is in use by another program`,
-      hint: expect.stringContaining('api.port'),
+      hint: expect.stringContaining('http.port'),
     });
     await new Promise((resolve) => other.close(resolve));
     await start({ port });

@@ -95,11 +95,11 @@ function listen(server: Server, { host, port }: ApiConfig): Promise<string> {
       reject(
         error.code === 'EADDRINUSE'
           ? new UnavailableError('PORT_IN_USE', `local API: ${where} is in use by another program`, {
-              hint: 'stop that program, or set api.port to another port',
+              hint: 'stop that program, or set http.port to another port',
               cause: error,
             })
           : new UnavailableError('LISTEN_FAILED', `local API cannot listen on ${where}: ${error.message}`, {
-              hint: 'set api.host to an address of this machine',
+              hint: 'set http.host to an address of this machine',
               cause: error,
             }),
       );

@@ -134,7 +134,7 @@ describe('the broker in development', () => {
     await client.mqtt.subscribeAsync('#');
     await expect(client.mqtt.subscribeAsync('$SYS/#')).rejects.toThrow();
     expect(fixture.broker.describeOpen()).toBe(
-      `MQTT on 127.0.0.1:${fixture.port} is open to every program on this machine without a password, on all topics (--dev)`,
+      `MQTT on 127.0.0.1:${fixture.port} is open to every program on this machine without a password, on all topics (--dev).`,
     );
     expect(fixture.logger.lines[0]).toMatchObject({ level: 'info', message: fixture.broker.describeOpen() });
   });

@@ -86,8 +86,8 @@ export class MqttBroker implements Lifecycle {
   describeOpen(): string {
     const where = this.address ?? hostPort(this.#config.host, this.#config.port);
     return this.#config.dev
-      ? `MQTT on ${where} is open to every program on this machine without a password, on all topics (--dev)`
-      : `MQTT on ${where} needs a credential, within its topics; there are ${this.#credentials.size}`;
+      ? `MQTT on ${where} is open to every program on this machine without a password, on all topics (--dev).`
+      : `MQTT on ${where} takes a credential (${this.#credentials.size} known), each within its own topics.`;
   }
 
   /** @throws UnavailableError `PORT_IN_USE`, `LISTEN_FAILED`; InvalidInputError `DEV_NOT_LOOPBACK`, `CREDENTIALS_INVALID` */

@@ -57,6 +57,19 @@ describe('broker credentials', () => {
     await expect(open(newPath()).add(wanted)).rejects.toThrow(message);
   });
 
+  it('one that is ensured is added, then left alone, then changed with its password or topics', async () => {
+    const path = newPath();
+    const credentials = open(path);
+    const wanted = { username: 'a', password: 'x'.repeat(40), publish: ['a/#'], subscribe: [] };
+    expect(await credentials.ensure(wanted)).toBe('added');
+    const text = readFileSync(path, 'utf8');
+    expect(await open(path).ensure(wanted)).toBe('unchanged');
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    expect(await credentials.ensure({ ...wanted, publish: ['b/#'] })).toBe('changed');
+    expect(await credentials.ensure({ ...wanted, password: 'y'.repeat(40) })).toBe('changed');
+    expect(credentials.list()).toMatchObject([{ username: 'a', publish: ['a/#'], subscribe: [] }]);
+  });
+
   it('a second one of the same name is refused', async () => {
     const credentials = open(newPath());
     await credentials.add({ username: 'a' });

@@ -3,10 +3,15 @@ import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { type Clock, InvalidInputError, UnavailableError } from '@millwright/protocol';
 import { z } from 'zod';
-import { generatePassword, hashPassword, PasswordHash } from './password.ts';
+import { generatePassword, hashPassword, PasswordHash, passwordMatches } from './password.ts';
 import { isTopicFilter } from './topic-filter.ts';
 
+/** In a gateway's state folder. */
+export const CREDENTIALS_FILE = 'broker-credentials.json';
+
 const MAX_CREDENTIALS = 10_000;
+/** A password of this length is taken for a generated one. */
+const LONG_PASSWORD = 32;
 
 /** No `/`, `+` or `#`: a username stands for `%u` in topic filters. */
 export const Username = z
@@ -101,23 +106,31 @@ export class BrokerCredentials {
         hint: 'remove it first, or choose another username',
       });
     }
-    if (wanted.password !== undefined && (wanted.password.length < 8 || wanted.password.length > 200)) {
-      throw new InvalidInputError('CREDENTIAL_INVALID', 'password must have 8–200 characters');
-    }
     const password = wanted.password ?? generatePassword();
-    const parsed = Credential.safeParse({
-      username: wanted.username,
-      password: await hashPassword(password, wanted.password === undefined ? 'generated' : 'chosen'),
-      publish: wanted.publish ?? ['%u/#'],
-      subscribe: wanted.subscribe ?? ['%u/#'],
-      createdAtMs: this.#clock.wallMs(),
-    });
-    if (!parsed.success) {
-      const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-      throw new InvalidInputError('CREDENTIAL_INVALID', `credential is not valid: ${lines.join('; ')}`);
+    const credential = await this.#make(wanted, password);
+    await this.#write([...this.#byName.values(), credential]);
+    return { password, credential };
+  }
+
+  /**
+   * Adds the credential, or brings the one of that name in line: repeating it changes nothing.
+   * @throws InvalidInputError `CREDENTIAL_INVALID`
+   */
+  async ensure(
+    wanted: NewCredential & { readonly password: string },
+  ): Promise<'added' | 'changed' | 'unchanged'> {
+    await this.reload();
+    const old = this.#byName.get(wanted.username);
+    if (old !== undefined) {
+      const { publish = DEFAULT_ACL, subscribe = DEFAULT_ACL } = wanted;
+      const isSameAcl = sameList(old.publish, publish) && sameList(old.subscribe, subscribe);
+      if (isSameAcl && (await passwordMatches(Buffer.from(wanted.password), old.password)))
+        return 'unchanged';
     }
-    await this.#write([...this.#byName.values(), parsed.data]);
-    return { password, credential: parsed.data };
+    const credential = await this.#make(wanted, wanted.password);
+    const others = [...this.#byName.values()].filter(({ username }) => username !== wanted.username);
+    await this.#write([...others, credential]);
+    return old === undefined ? 'added' : 'changed';
   }
 
   /** @returns false when there was none */
@@ -126,6 +139,22 @@ export class BrokerCredentials {
     if (!this.#byName.has(username)) return false;
     await this.#write([...this.#byName.values()].filter((credential) => credential.username !== username));
     return true;
+  }
+
+  async #make(wanted: NewCredential, password: string): Promise<Credential> {
+    if (password.length < 8 || password.length > 200) {
+      throw new InvalidInputError('CREDENTIAL_INVALID', 'password must have 8–200 characters');
+    }
+    const parsed = Credential.safeParse({
+      username: wanted.username,
+      password: await hashPassword(password, isGuessable(wanted, password) ? 'chosen' : 'generated'),
+      publish: wanted.publish ?? DEFAULT_ACL,
+      subscribe: wanted.subscribe ?? DEFAULT_ACL,
+      createdAtMs: this.#clock.wallMs(),
+    });
+    if (parsed.success) return parsed.data;
+    const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new InvalidInputError('CREDENTIAL_INVALID', `credential is not valid: ${lines.join('; ')}`);
   }
 
   async #fileStamp(): Promise<string> {
@@ -190,6 +219,16 @@ export class BrokerCredentials {
       cause,
     });
   }
+}
+
+const DEFAULT_ACL: readonly string[] = ['%u/#'];
+
+function isGuessable(wanted: NewCredential, password: string): boolean {
+  return wanted.password !== undefined && password.length < LONG_PASSWORD;
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, at) => item === b[at]);
 }
 
 function isSame(a: Credential, b: Credential | undefined): boolean {
