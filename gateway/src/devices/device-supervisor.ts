@@ -26,7 +26,10 @@ export interface DeviceSupervisorDeps {
   readonly catalog: Catalog;
   readonly points: PointsTable;
   readonly modules: DriverModules;
-  readonly localBroker?: MqttLink;
+  /** The gateway's own broker, once it runs. */
+  readonly localBroker?: () => MqttLink | undefined;
+  readonly secret?: (name: string) => string | undefined;
+  readonly driverDir?: string;
   readonly random?: () => number;
 }
 
@@ -164,7 +167,7 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
   }
 
   #runner(name: string, devices: readonly NumberedDevice[]): LineRunner {
-    const { clock, logger, points, modules, localBroker, random = Math.random } = this.#deps;
+    const { clock, logger, points, modules, secret, driverDir, random = Math.random } = this.#deps;
     const [first] = devices;
     const driver = first?.spec.driver ?? 'host';
     const log = logger.child({ name: `gateway:driver:${driver}` });
@@ -176,8 +179,9 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
       logger: log,
       random,
       load: () => loadFactory(modules, driver),
-      create: (factory) =>
-        factory.create(devices, {
+      create: (factory) => {
+        const localBroker = this.#deps.localBroker?.();
+        return factory.create(devices, {
           clock,
           logger: log,
           sink: (batch) => {
@@ -187,7 +191,10 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
             if (isCurrent()) this.#setStates([device], state);
           },
           ...(localBroker === undefined ? {} : { localBroker }),
-        }),
+          ...(secret === undefined ? {} : { secret }),
+          ...(driverDir === undefined ? {} : { stateDir: driverDir }),
+        });
+      },
       onFailed: (why) => {
         this.#setStates(ids, { online: false, why: `its driver does not run: ${why}` });
         this.#markRestarted(devices);

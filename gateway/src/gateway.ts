@@ -1,0 +1,305 @@
+import { cpus, hostname, release, totalmem } from 'node:os';
+import { DRIVER_MODULES } from '@millwright/device-drivers';
+import {
+  type Clock,
+  type DeviceSpec,
+  describeError,
+  gatewayIdOf,
+  type Lifecycle,
+  type Logger,
+  startAll,
+  stopAll,
+} from '@millwright/protocol';
+import type { Host, HostIdentity } from '@millwright/protocol/node';
+import type { ApiSources } from './api/sources.ts';
+import type { MqttBroker } from './broker/broker.ts';
+import type { LocalBrokerLink } from './broker/local-link.ts';
+import { type GatewayConfig, readGatewayConfig } from './config.ts';
+import type { DriverModules } from './devices/line-factory.ts';
+import { DenoKvFile } from './journal/kv/deno-kv.ts';
+import type { Kv } from './journal/kv/kv.ts';
+import { openStore } from './journal/kv/open-store.ts';
+import { Lanes } from './lanes.ts';
+import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
+import { readSite } from './site.ts';
+import { stateFiles } from './state-files.ts';
+import { lockState, type StateLock } from './state-lock.ts';
+import type { GatewayFacts } from './uplink/ports.ts';
+import type { Uplink } from './uplink/uplink.ts';
+
+export interface GatewayDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @default the drivers of @millwright/device-drivers */
+  readonly modules?: DriverModules;
+}
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  /** Checked devices of the site file. */
+  readonly site: readonly DeviceSpec[];
+  readonly stateDir: string;
+  /** Opens the broker to this machine without passwords. */
+  readonly dev: boolean;
+  readonly version: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+}
+
+/** Where the gateway can be reached, once started. */
+export interface GatewayAddresses {
+  readonly http: string;
+  /** `host:port`. */
+  readonly mqtt: string;
+}
+
+/**
+ * The edge process. Devices are read and stored before anything that looks outwards is loaded; a region that is
+ * absent, unreachable or wrong changes nothing of that.
+ */
+export class Gateway implements Lifecycle {
+  readonly #deps: GatewayDeps;
+  readonly #options: GatewayOptions;
+  readonly #files: ReturnType<typeof stateFiles>;
+  readonly #startedAtMs: number;
+  #lock: StateLock | undefined;
+  #stores: readonly Kv[] = [];
+  #lanes: Lanes | undefined;
+  #broker: { readonly broker: MqttBroker; readonly link: LocalBrokerLink } | undefined;
+  /** What looks outwards, in the order it was started. */
+  #windows: readonly Lifecycle[] = [];
+  #addresses: GatewayAddresses | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor(deps: GatewayDeps, options: GatewayOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#files = stateFiles(options.stateDir);
+    this.#startedAtMs = deps.clock.wallMs();
+  }
+
+  /** Where it can be reached; undefined before `start` has resolved. */
+  get addresses(): GatewayAddresses | undefined {
+    return this.#addresses;
+  }
+
+  /**
+   * Resolves when devices are being read and the local API listens; the uplink connects in its own time.
+   * @throws UnavailableError `STATE_LOCKED`, `PORT_IN_USE` and the like; then everything is stopped again
+   */
+  start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#starting ??= this.#begin(options).catch(async (error: unknown) => {
+      await this.#end().catch((more) => this.#log().error({ err: more }, 'not stopped cleanly'));
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  /** @throws AggregateError of what did not stop cleanly */
+  async stop(): Promise<void> {
+    if (this.#starting === undefined) return;
+    const hasStarted = await this.#starting.then(
+      () => true,
+      () => false,
+    );
+    if (!hasStarted) return;
+    this.#stopping ??= this.#end();
+    await this.#stopping;
+  }
+
+  /** Reads device files again. What is wrong with them is logged and recorded, and the running devices stay. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #begin(options: { readonly signal?: AbortSignal }): Promise<void> {
+    const { site, stateDir, pid, version } = this.#options;
+    this.#lock = await lockState(stateDir, pid);
+    const lanes = await this.#openLanes();
+    this.#lanes = lanes;
+    await lanes.start(options);
+    void lanes.events.note('gateway.started', `gateway ${version} started`, { data: { version } });
+    // Devices behind the gateway's own broker need it first; all others need not wait for it to load.
+    if (site.some(isLocalMqtt)) await this.#openBroker();
+    await lanes.apply(site);
+    options.signal?.throwIfAborted();
+    const mqtt = await this.#openBroker();
+    const http = await this.#openWindows(lanes, options);
+    this.#addresses = { http, mqtt };
+  }
+
+  async #openLanes(): Promise<Lanes> {
+    const { clock, logger, modules = DRIVER_MODULES } = this.#deps;
+    const { config, variables } = this.#options;
+    const log = this.#log();
+    const [stateStore, catalogCopy] = await Promise.all([
+      openStore(new DenoKvFile(this.#files.state), log),
+      openStore(new DenoKvFile(this.#files.catalogCopy), log),
+    ]);
+    this.#stores = [stateStore, catalogCopy];
+    const journalFile = new DenoKvFile(this.#files.journal);
+    const localBroker = () => this.#broker?.link;
+    const secret = (name: string) => variables[name];
+    const driverDir = this.#files.drivers;
+    const stores = { journalFile, stateStore, catalogCopy };
+    return new Lanes({ clock, logger, modules, ...stores, localBroker, secret, driverDir }, config);
+  }
+
+  /** @returns `host:port` */
+  async #openBroker(): Promise<string> {
+    if (this.#broker === undefined) {
+      const { clock, logger } = this.#deps;
+      const { config, dev } = this.#options;
+      const [{ MqttBroker }, { BrokerCredentials }, { LocalBrokerLink }] = await Promise.all([
+        import('./broker/broker.ts'),
+        import('./broker/credentials.ts'),
+        import('./broker/local-link.ts'),
+      ]);
+      const { credentials: path = this.#files.brokerCredentials, ...limits } = config.broker;
+      const credentials = new BrokerCredentials({ clock }, { path });
+      const log = logger.child({ name: 'gateway:broker' });
+      const broker = new MqttBroker({ clock, logger: log, credentials }, { ...limits, dev });
+      const link = new LocalBrokerLink({ broker });
+      await startAll([broker, link]);
+      this.#broker = { broker, link };
+    }
+    return this.#broker.broker.address ?? '';
+  }
+
+  /** @returns the local API's address */
+  async #openWindows(lanes: Lanes, options: { readonly signal?: AbortSignal }): Promise<string> {
+    const { clock, logger } = this.#deps;
+    const { config, stateDir, variables, pid, version } = this.#options;
+    const [{ loadOrCreateIdentity }, { LocalApi }] = await Promise.all([
+      import('@millwright/protocol/node/identity'),
+      import('./api/local-api.ts'),
+    ]);
+    const identity = await loadOrCreateIdentity(stateDir);
+    const facts: GatewayFacts = {
+      gateway: gatewayIdOf(identity.publicKey),
+      name: config.name,
+      site: config.site,
+      version,
+      startedAtMs: this.#startedAtMs,
+    };
+    const uplink = config.region && (await this.#uplink(lanes, identity, facts, config.region));
+    const sources: ApiSources = {
+      ...{ facts, journal: lanes.journal, devices: lanes.devices, points: lanes.points },
+      ...{ alarms: lanes.alarms, events: lanes.recentEvents },
+      ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
+      ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
+    };
+    const api = new LocalApi(
+      { clock, logger: logger.child({ name: 'gateway:api' }), sources },
+      { ...config.http, tokenPath: this.#files.apiToken },
+    );
+    const notifier = new ServiceNotifier(
+      {
+        clock,
+        logger: logger.child({ name: 'gateway:service' }),
+        isHealthy: () => this.#stopping === undefined,
+      },
+      { environment: ServiceEnvironment.parse(variables), pid },
+    );
+    const windows = [...(uplink === undefined ? [] : [uplink.host, uplink.uplink]), api, notifier];
+    await startAll(windows, options);
+    this.#windows = windows;
+    await notifier.ready(`${lanes.devices.statuses().length} devices`);
+    return api.url ?? '';
+  }
+
+  async #uplink(
+    lanes: Lanes,
+    identity: HostIdentity,
+    facts: GatewayFacts,
+    region: NonNullable<GatewayConfig['region']>,
+  ): Promise<{ readonly host: Host; readonly uplink: Uplink }> {
+    const { clock } = this.#deps;
+    const logger = this.#deps.logger.child({ name: 'gateway:uplink' });
+    const [{ createHost }, { Uplink }, { tokenFile }] = await Promise.all([
+      import('@millwright/protocol/node'),
+      import('./uplink/uplink.ts'),
+      import('./uplink/enrolment.ts'),
+    ]);
+    const host = createHost({ identity, listen: [], clock, logger });
+    const uplink = new Uplink(
+      {
+        ...{ host, facts, clock, logger, hardware: hardware() },
+        ...{ journal: lanes.journal, catalog: lanes.catalog, devices: lanes.devices, live: lanes.live },
+        commands: (command) => lanes.commands.handle(command),
+        readToken: tokenFile(region.tokenFile),
+      },
+      { stateDir: this.#options.stateDir, addresses: [region.address] },
+    );
+    return { host, uplink };
+  }
+
+  async #reload(): Promise<void> {
+    const logger = this.#log();
+    const { config, variables } = this.#options;
+    const lanes = this.#lanes;
+    if (lanes === undefined || this.#stopping !== undefined) return;
+    try {
+      const fresh = await readGatewayConfig(config.file, variables);
+      const counts = await lanes.apply(await readSite(fresh, variables));
+      if (needsRestart(config, fresh)) {
+        logger.warn('devices are reloaded; what else has changed takes a restart of the gateway');
+      }
+      const message = `devices were reloaded: ${counts.started} lines started, ${counts.stopped} stopped`;
+      logger.info(counts, message);
+      await lanes.events.note('config.changed', message);
+    } catch (error) {
+      const why = describeError(error);
+      logger.error({ error: why }, 'the new configuration is refused; the devices run on as they were');
+      await lanes.events.note('config.refused', `the new configuration is refused: ${why}`);
+    }
+  }
+
+  #log(): Logger {
+    return this.#deps.logger.child({ name: 'gateway' });
+  }
+
+  async #end(): Promise<void> {
+    const lanes = this.#lanes;
+    const broker = this.#broker;
+    await this.#reloading;
+    if (lanes !== undefined) void lanes.events.note('gateway.stopped', 'the gateway was stopped');
+    const stores: Lifecycle = {
+      start: async () => undefined,
+      stop: async () => {
+        for (const store of this.#stores) await store.close();
+        await this.#lock?.release();
+      },
+    };
+    await stopAll([
+      stores,
+      ...(broker === undefined ? [] : [broker.broker]),
+      ...(lanes === undefined ? [] : [lanes]),
+      ...(broker === undefined ? [] : [broker.link]),
+      ...this.#windows,
+    ]);
+  }
+}
+
+function isLocalMqtt(spec: DeviceSpec): boolean {
+  return spec.driver === 'mqtt' && spec.connect.broker === 'local';
+}
+
+/** Everything but the device files is read once. */
+function needsRestart(before: GatewayConfig, after: GatewayConfig): boolean {
+  const rest = ({ devices: _devices, types: _types, ...other }: GatewayConfig) => JSON.stringify(other);
+  return rest(before) !== rest(after);
+}
+
+function hardware(): Record<string, string> {
+  return {
+    host: hostname().slice(0, 200),
+    system: `${process.platform} ${release()}`.slice(0, 200),
+    processor: `${cpus().length} x ${cpus()[0]?.model.trim() ?? process.arch}`.slice(0, 200),
+    memory: `${Math.round(totalmem() / 1024 ** 2)} MiB`,
+    node: process.version,
+  };
+}

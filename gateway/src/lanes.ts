@@ -1,0 +1,142 @@
+import type { MqttLink } from '@millwright/device-drivers';
+import {
+  type Clock,
+  type DeviceSpec,
+  GOOD,
+  type Lifecycle,
+  type Logger,
+  type SampleSink,
+  startAll,
+  stopAll,
+} from '@millwright/protocol';
+import { AlarmRegister } from './alarms/alarm-register.ts';
+import { LimitAlarms, limitedPointsOf } from './alarms/limit-alarms.ts';
+import { RecentEvents } from './api/recent-events.ts';
+import { CommandPath } from './commands/command-path.ts';
+import type { GatewayConfig } from './config.ts';
+import { DetectorLane } from './detectors/detector-lane.ts';
+import { commandTarget } from './devices/command-target.ts';
+import { DeviceSupervisor } from './devices/device-supervisor.ts';
+import type { DriverModules } from './devices/line-factory.ts';
+import { GatewayEvents } from './gateway-events.ts';
+import type { Kv, KvFile } from './journal/kv/kv.ts';
+import { KvJournal } from './journal/kv-journal.ts';
+import { Catalog } from './points/catalog.ts';
+import { LiveLane } from './points/live-lane.ts';
+import { type NamedSink, PointsTable } from './points/points-table.ts';
+
+const WRITE_TIMEOUT_MS = 10_000;
+
+export interface LanesDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly modules: DriverModules;
+  readonly journalFile: KvFile;
+  /** Commands, alarms and the point catalogue; the other store holds a second copy of the catalogue. */
+  readonly stateStore: Kv;
+  readonly catalogCopy: Kv;
+  readonly localBroker: () => MqttLink | undefined;
+  readonly secret: (name: string) => string | undefined;
+  /** Where drivers keep their files. */
+  readonly driverDir: string;
+}
+
+/**
+ * The way of a sample, from the drivers to journal, live lane, alarms and detectors, and the way of a command back.
+ * Everything here works with no region, no broker and nobody looking.
+ */
+export class Lanes implements Lifecycle {
+  readonly journal: KvJournal;
+  readonly catalog: Catalog;
+  readonly points: PointsTable;
+  readonly live = new LiveLane();
+  readonly devices: DeviceSupervisor;
+  readonly alarms: AlarmRegister;
+  readonly commands: CommandPath;
+  readonly recentEvents: RecentEvents;
+  readonly events: GatewayEvents;
+  readonly #deps: LanesDeps;
+  readonly #limits: LimitAlarms;
+  readonly #detectors: DetectorLane | undefined;
+  readonly #parts: readonly Lifecycle[];
+  #hasStored = false;
+
+  constructor(deps: LanesDeps, config: Pick<GatewayConfig, 'journal' | 'detectors'>) {
+    const { clock, logger, stateStore: kv } = deps;
+    const log = (name: string) => logger.child({ name: `gateway:${name}` });
+    this.#deps = deps;
+    this.journal = new KvJournal({ clock, logger: log('journal'), file: deps.journalFile }, config.journal);
+    this.recentEvents = new RecentEvents({ journal: this.journal });
+    const journal = this.recentEvents;
+    this.events = new GatewayEvents({ clock, logger: log('events'), journal });
+    this.catalog = new Catalog({ logger: log('catalog'), stores: [kv, deps.catalogCopy] });
+    this.alarms = new AlarmRegister({ clock, logger: log('alarms'), journal, kv });
+    this.#limits = new LimitAlarms({ clock, register: this.alarms });
+
+    const all: NamedSink[] = [{ name: 'alarms', accept: this.#limits.accept }];
+    const reported: NamedSink[] = [
+      { name: 'journal', accept: (batch) => this.journal.append(batch) },
+      { name: 'live lane', accept: this.live.accept },
+      { name: 'first sample', accept: this.#storeFirst },
+    ];
+    this.points = new PointsTable({ clock, logger: log('points'), all, reported });
+    this.live.attach(this.points);
+    if (config.detectors) {
+      this.#detectors = new DetectorLane({ catalog: this.catalog, points: this.points, alarms: this.alarms });
+      all.push({ name: 'detectors', accept: this.#detectors.accept });
+    }
+    this.devices = new DeviceSupervisor({
+      ...deps,
+      logger: log('devices'),
+      catalog: this.catalog,
+      points: this.points,
+    });
+    const target = commandTarget({ supervisor: this.devices, catalog: this.catalog, points: this.points });
+    this.commands = new CommandPath(
+      { clock, logger: log('commands'), journal, kv, ...target },
+      { writeTimeoutMs: WRITE_TIMEOUT_MS },
+    );
+    this.#parts = [this.journal, this.alarms, this.commands, this.points, this.devices];
+  }
+
+  /** Everything but the devices: `apply` brings them. @throws UnavailableError when a store cannot be opened */
+  async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.journal.onFault((fault) => this.events.diskChanged(fault));
+    this.devices.onChanged((changed) => this.events.devicesChanged(changed));
+    await Promise.all([startAll(this.#parts, options), this.catalog.load()]);
+  }
+
+  /** Stops the drivers, then writes and seals what they delivered. */
+  async stop(): Promise<void> {
+    const [journal, ...others] = this.#parts;
+    this.#limits.stop();
+    try {
+      await stopAll(others);
+    } finally {
+      await journal?.stop();
+    }
+  }
+
+  /** Makes `specs` the devices of this gateway, undisturbed where nothing changed. @throws UnavailableError */
+  async apply(specs: readonly DeviceSpec[]): Promise<{ readonly started: number; readonly stopped: number }> {
+    const counts = await this.devices.apply(specs);
+    const active = [...this.devices.devices().values()];
+    this.#limits.watch(limitedPointsOf(active));
+    await this.#detectors?.apply(active);
+    return counts;
+  }
+
+  /** The first value goes to the disk at once: after a start the history begins as early as it can. */
+  readonly #storeFirst: SampleSink = (batch) => {
+    if (this.#hasStored || !batch.quality.subarray(0, batch.length).includes(GOOD)) return;
+    this.#hasStored = true;
+    const { clock, logger } = this.#deps;
+    this.journal.flush().then(
+      () =>
+        logger
+          .child({ name: 'gateway' })
+          .info({ afterMs: Math.round(clock.monotonicMs()) }, 'first sample stored'),
+      () => undefined,
+    );
+  };
+}
