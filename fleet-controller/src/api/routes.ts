@@ -19,7 +19,7 @@ const guarded = {
   401: problem('No valid token or session'),
   403: problem('Not allowed for this role or from this origin'),
   503: problem('The database or the gateway cannot be reached now; try again'),
-} as const;
+};
 const DeviceParams = z.object({ id: DeviceId });
 const PointParams = DeviceParams.extend({
   point: z.string().max(128).openapi({ description: 'May contain dots', example: 'bearing.temperature' }),

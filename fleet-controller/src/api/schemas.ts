@@ -1,7 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import { DeviceId, GatewayId, JsonValueSchema, REASONS, SiteId } from '@millwright/protocol';
+import { DeviceId, GatewayId, REASONS, SiteId } from '@millwright/protocol';
 
 /** What the region's HTTP API says and hears. Times are epoch ms, UTC. */
+
+/** As protocol's `JsonValueSchema`; made here, because only schemas made after this library was loaded can be described. */
+const AnyValue = z.union([z.number(), z.boolean(), z.string(), z.null()]);
 
 const EpochMs = z.number().openapi({ description: 'Epoch milliseconds, UTC', example: 1_785_000_000_000 });
 
@@ -130,7 +133,7 @@ export const PointView = z
     class: z.enum(['measurement', 'total', 'total_increasing', 'state', 'score']).nullable(),
     /** Absent: read only. */
     writable: z.object({ range: z.tuple([z.number(), z.number()]).optional() }).nullable(),
-    v: JsonValueSchema.openapi({
+    v: AnyValue.openapi({
       description: '64-bit integers beyond ±2^53 as decimal strings; NaN and infinities by name',
     }),
     q: Quality,
@@ -190,7 +193,7 @@ export const HistoryQuery = TimeRangeQuery.extend({
 export const HistoryPoint = z
   .union([
     z
-      .object({ t: EpochMs, v: JsonValueSchema, q: Quality, why: Why.optional() })
+      .object({ t: EpochMs, v: AnyValue, q: Quality, why: Why.optional() })
       .openapi({ description: 'A sample as it was (step 0)' }),
     z
       .object({
@@ -198,7 +201,7 @@ export const HistoryPoint = z
         min: z.number().nullable(),
         max: z.number().nullable(),
         mean: z.number().nullable(),
-        last: JsonValueSchema,
+        last: AnyValue,
         count: z.int().openapi({ description: 'Usable numbers in the bucket' }),
         bad: z.int().openapi({ description: 'Samples of bad quality or without a value' }),
         q: Quality.openapi({ description: 'Of the newest sample of the bucket' }),
@@ -230,7 +233,7 @@ export const History = z
   .openapi('History');
 export type History = z.infer<typeof History>;
 
-export const WriteBody = z.object({ value: JsonValueSchema }).openapi('Write');
+export const WriteBody = z.object({ value: AnyValue }).openapi('Write');
 export const ReceiptView = z
   .object({
     id: z.string(),
@@ -239,8 +242,8 @@ export const ReceiptView = z
     }),
     code: z.string().nullable(),
     message: z.string(),
-    before: JsonValueSchema.optional(),
-    readBack: JsonValueSchema.optional(),
+    before: AnyValue.optional(),
+    readBack: AnyValue.optional(),
     atMs: EpochMs,
   })
   .openapi('Receipt');
@@ -255,7 +258,7 @@ export const EventView = z
     device: DeviceId.nullable(),
     point: z.string().nullable(),
     message: z.string(),
-    data: z.record(z.string(), JsonValueSchema),
+    data: z.record(z.string(), AnyValue),
   })
   .openapi('Event');
 export type EventView = z.infer<typeof EventView>;
@@ -344,7 +347,7 @@ export const StreamValue = z
   .object({
     device: DeviceId,
     point: z.string(),
-    v: JsonValueSchema,
+    v: AnyValue,
     q: Quality,
     why: Why.optional(),
     tSource: EpochMs,

@@ -214,23 +214,16 @@ export class PostgresIngestStore implements IngestStore {
   }
 
   async setConnected(gateway: GatewayId, connected: boolean): Promise<void> {
+    const known = await this.#known(gateway);
     const row = await onDatabase(() =>
       this.#database.write
         .updateTable('gateways')
         .set({ connected, last_seen_ms: this.#clock.wallMs() })
         .where('id', '=', gateway)
-        .returning(['name', 'site', 'version'])
-        .executeTakeFirst(),
+        .returning(['name', 'version'])
+        .executeTakeFirstOrThrow(),
     );
-    if (row === undefined) return;
-    const known = await this.#known(gateway);
-    this.#listener.gateway({
-      id: gateway,
-      name: row.name,
-      site: known.site,
-      version: row.version,
-      online: connected,
-    });
+    this.#listener.gateway({ ...row, id: gateway, site: known.site, online: connected });
   }
 
   /** After a start nobody is connected, whatever the last process knew when it was killed. */

@@ -7,12 +7,14 @@ import {
   type SiteId,
   toJsonValue,
 } from '@millwright/protocol';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { AlarmView, DeviceDetail, DeviceView, GatewayView, PointView } from '../api/schemas.ts';
 import type { LiveValues } from '../live/live-values.ts';
 import type { Database } from '../store/database.ts';
 import { onDatabase } from '../store/errors.ts';
 import { pageOf } from './cursor.ts';
+
+const MAX_POINTS_OF_DEVICE = 10_000;
 
 export interface Page {
   readonly limit: number;
@@ -51,6 +53,7 @@ interface DeviceRow {
 }
 
 interface PointRow {
+  readonly device: DeviceId;
   readonly no: number;
   readonly gateway: GatewayId;
   readonly point: string;
@@ -76,11 +79,24 @@ export class InventoryReader {
     this.#live = deps.live;
   }
 
+  get #isConnected() {
+    return sql`g.id = any(${this.#live.connectedGateways}::text[])`;
+  }
+
+  get #selectDevices() {
+    return sql`
+      select d.id, d.name, d.type, d.driver, d.online, d.why, d.since_ms, d.last_value_ms, g.id as gateway, g.site,
+        ${this.#isConnected} as connected, g.last_seen_ms,
+        (select count(*) from alarms a where a.device_id = d.id)::int as alarms
+      from devices d join gateways g on g.key = d.gateway`;
+  }
+
   async gateways(page: Page): Promise<{ items: GatewayView[]; next: string | null }> {
     const { rows } = await onDatabase(() =>
       sql<GatewayRow>`
-        select g.id, g.name, g.site, g.version, g.connected, g.last_seen_ms, g.enrolled_at_ms, g.frames, g.samples,
-          g.gaps, count(d.id)::int as devices, (count(d.id) filter (where d.online and g.connected))::int as devices_online
+        select g.id, g.name, g.site, g.version, ${this.#isConnected} as connected, g.last_seen_ms, g.enrolled_at_ms,
+          g.frames, g.samples, g.gaps, count(d.id)::int as devices,
+          (count(d.id) filter (where d.online and ${this.#isConnected}))::int as devices_online
         from gateways g left join devices d on d.gateway = g.key and d.gone_at_ms is null
         where g.id > ${page.cursor ?? ''} group by g.key order by g.id
         limit ${page.limit + 1}`.execute(this.#database.read),
@@ -93,7 +109,7 @@ export class InventoryReader {
   ): Promise<{ items: DeviceView[]; next: string | null }> {
     const { rows } = await onDatabase(() =>
       sql<DeviceRow>`
-        ${SELECT_DEVICES} where d.gone_at_ms is null and d.id > ${page.cursor ?? ''}
+        ${this.#selectDevices} where d.gone_at_ms is null and d.id > ${page.cursor ?? ''}
           and (${page.gateway ?? null}::text is null or g.id = ${page.gateway ?? null})
         order by d.id limit ${page.limit + 1}`.execute(this.#database.read),
     );
@@ -103,13 +119,17 @@ export class InventoryReader {
   /** @returns null when there is no such device, or no longer */
   async device(id: DeviceId): Promise<DeviceDetail | null> {
     const { rows } = await onDatabase(() =>
-      sql<DeviceRow>`${SELECT_DEVICES} where d.id = ${id} and d.gone_at_ms is null`.execute(
+      sql<DeviceRow>`${this.#selectDevices} where d.id = ${id} and d.gone_at_ms is null`.execute(
         this.#database.read,
       ),
     );
     const [row] = rows;
     if (row === undefined) return null;
-    const [points, alarms] = await Promise.all([this.#points(row), this.#alarms(id)]);
+    const [found, alarms] = await Promise.all([
+      this.#points(sql`d.id = ${id}`, MAX_POINTS_OF_DEVICE),
+      this.#alarms(id),
+    ]);
+    const points = found.get(id) ?? [];
     const newest = Math.max(row.last_value_ms ?? 0, ...points.map(({ tGateway }) => tGateway ?? 0));
     return { ...deviceView(row), lastValueMs: newest === 0 ? null : newest, points, alarms };
   }
@@ -127,25 +147,32 @@ export class InventoryReader {
     return rows[0]?.id ?? null;
   }
 
+  /** Points with their newest values, by device; at most `limit` points. */
+  async latestByDevice(limit: number): Promise<Map<DeviceId, PointView[]>> {
+    return this.#points(sql`d.gone_at_ms is null`, limit);
+  }
+
   /** A point may have had several numbers; the one with the newest value is the one in use. */
-  async #points(device: DeviceRow): Promise<PointView[]> {
+  async #points(which: RawBuilder<unknown>, limit: number): Promise<Map<DeviceId, PointView[]>> {
     const { rows } = await onDatabase(() =>
       sql<PointRow>`
-        select s.no, g.id as gateway, s.point, s.label, s.unit, s.kind, s.class, s.writable,
+        select d.id as device, s.no, g.id as gateway, s.point, s.label, s.unit, s.kind, s.class, s.writable,
           r.last, r.last_text, r.last_ms, r.last_gateway_ms, r.last_quality
         from devices d join gateways g on g.key = d.gateway
         join series s on s.gateway = d.gateway and s.device_id = d.id
         left join lateral (select last, last_text, last_ms, last_gateway_ms, last_quality from rollup_1m
           where series = s.id order by bucket_ms desc limit 1) r on true
-        where d.id = ${device.id} order by s.no`.execute(this.#database.read),
+        where ${which} order by d.id, s.no limit ${limit}`.execute(this.#database.read),
     );
-    const newest = new Map<string, PointView>();
+    const newest = new Map<DeviceId, Map<string, PointView>>();
     for (const row of rows) {
+      const points = newest.get(row.device) ?? new Map<string, PointView>();
       const view = this.#pointView(row);
-      const other = newest.get(row.point);
-      if (other === undefined || (view.tGateway ?? 0) >= (other.tGateway ?? 0)) newest.set(row.point, view);
+      const other = points.get(row.point);
+      if (other === undefined || (view.tGateway ?? 0) >= (other.tGateway ?? 0)) points.set(row.point, view);
+      newest.set(row.device, points);
     }
-    return [...newest.values()];
+    return new Map([...newest].map(([device, points]) => [device, [...points.values()]]));
   }
 
   #pointView(row: PointRow): PointView {
@@ -194,11 +221,6 @@ export class InventoryReader {
     }));
   }
 }
-
-const SELECT_DEVICES = sql`
-  select d.id, d.name, d.type, d.driver, d.online, d.why, d.since_ms, d.last_value_ms, g.id as gateway, g.site,
-    g.connected, g.last_seen_ms, (select count(*) from alarms a where a.device_id = d.id)::int as alarms
-  from devices d join gateways g on g.key = d.gateway`;
 
 function gatewayView(row: GatewayRow): GatewayView {
   return {

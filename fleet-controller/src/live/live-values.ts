@@ -35,6 +35,7 @@ export class LiveValues implements LiveHub {
   readonly #tail = new LiveTail({ keptMs: LONGEST_TAIL });
   readonly #slotsOf = new Map<GatewayId, Int32Array<ArrayBuffer>>();
   readonly #gatewayOf: GatewayId[] = [];
+  readonly #connected = new Set<GatewayId>();
   readonly #listeners = new Set<() => void>();
   readonly #log = new Int32Array(LOG_LENGTH);
   #columns = new SampleBatch(1024);
@@ -73,7 +74,13 @@ export class LiveValues implements LiveHub {
   }
 
   connected(gateway: GatewayId, connected: boolean): void {
-    this.#logger.info({ gateway, connected }, connected ? 'gateway connected' : 'gateway disconnected');
+    if (connected) this.#connected.add(gateway);
+    else this.#connected.delete(gateway);
+  }
+
+  /** Gateways with an uplink at this moment, whether or not the database could be told. */
+  get connectedGateways(): readonly GatewayId[] {
+    return [...this.#connected];
   }
 
   /** Called after values came. @returns unsubscribe */

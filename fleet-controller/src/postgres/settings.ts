@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -11,18 +12,26 @@ const MAX_SOCKET_DIRECTORY_BYTES = 88;
 /** Part of the socket's name; nothing listens there. */
 export const SOCKET_PORT = 5432;
 
-/** A socket in `directory` where the system has such and its path is short enough, else a free port of the loopback. */
+/**
+ * A socket in `directory` where the system has such and its path is short enough, else a free port of the loopback:
+ * the one of last time where that is still free, because clients were told the URL.
+ */
 export async function chooseEndpoint(directory: string, forceTcp: boolean): Promise<Endpoint> {
   const fits = Buffer.byteLength(directory) <= MAX_SOCKET_DIRECTORY_BYTES;
   if (process.platform !== 'win32' && fits && !forceTcp) return { kind: 'socket', directory };
-  return { kind: 'tcp', port: await freePort() };
+  const file = join(directory, 'port');
+  const last = Number(await readFile(file, 'utf8').catch(() => '0'));
+  const port = await freePort(last).catch(() => freePort(0));
+  await writeFile(file, String(port));
+  return { kind: 'tcp', port };
 }
 
-function freePort(): Promise<number> {
+/** @param wanted 0 = any */
+function freePort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen({ port: wanted, host: '127.0.0.1', exclusive: true }, () => {
       const address = probe.address();
       probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
     });

@@ -1,0 +1,4 @@
+/** A line for the person at the terminal; the log goes to standard error. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
