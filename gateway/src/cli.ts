@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { registerBroker } from './broker/cli.ts';
 
 interface RunFlags {
   readonly config: string;
@@ -44,43 +45,5 @@ export function register(program: Command): void {
       console.log(await checkGateway(resolve(flags.config), process.env));
     });
 
-  const credential = gateway.command('credential').description("Who may use the gateway's MQTT broker");
-  credential
-    .command('add <username>')
-    .description('Add a credential and print its password, which is kept nowhere')
-    .requiredOption('--state <directory>', "the gateway's state folder")
-    .option('--publish <filter...>', 'topics it may publish on; %u is the username', undefined)
-    .option('--subscribe <filter...>', 'topics it may subscribe to', undefined)
-    .option('--password-file <file>', 'take the password from this file instead of making one')
-    .addHelpText(
-      'after',
-      '\nExample:\n  millwright gateway credential add hall-th --state /var/lib/millwright/gateway --publish "hall/th/#"',
-    )
-    .action(async (username: string, flags: CredentialFlags) => {
-      const { addCredential } = await import('./credential-commands.ts');
-      console.log(await addCredential(username, flags));
-    });
-  credential
-    .command('list')
-    .description('List credentials and their topics')
-    .requiredOption('--state <directory>', "the gateway's state folder")
-    .action(async (flags: { readonly state: string }) => {
-      const { listCredentials } = await import('./credential-commands.ts');
-      console.log(await listCredentials(flags.state));
-    });
-  credential
-    .command('remove <username>')
-    .description('Remove a credential; whoever uses it is disconnected')
-    .requiredOption('--state <directory>', "the gateway's state folder")
-    .action(async (username: string, flags: { readonly state: string }) => {
-      const { removeCredential } = await import('./credential-commands.ts');
-      console.log(await removeCredential(username, flags.state));
-    });
-}
-
-export interface CredentialFlags {
-  readonly state: string;
-  readonly publish?: readonly string[];
-  readonly subscribe?: readonly string[];
-  readonly passwordFile?: string;
+  registerBroker(gateway);
 }

@@ -1,4 +1,5 @@
 import { cpus, hostname, release, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { DRIVER_MODULES } from '@millwright/device-drivers';
 import {
   type Clock,
@@ -152,13 +153,14 @@ export class Gateway implements Lifecycle {
   async #openBroker(): Promise<string> {
     if (this.#broker === undefined) {
       const { clock, logger } = this.#deps;
-      const { config, dev } = this.#options;
-      const [{ MqttBroker }, { BrokerCredentials }, { LocalBrokerLink }] = await Promise.all([
-        import('./broker/broker.ts'),
-        import('./broker/credentials.ts'),
-        import('./broker/local-link.ts'),
-      ]);
-      const { credentials: path = this.#files.brokerCredentials, ...limits } = config.broker;
+      const { config, dev, stateDir } = this.#options;
+      const [{ MqttBroker }, { BrokerCredentials, CREDENTIALS_FILE }, { LocalBrokerLink }] =
+        await Promise.all([
+          import('./broker/broker.ts'),
+          import('./broker/credentials.ts'),
+          import('./broker/local-link.ts'),
+        ]);
+      const { credentials: path = join(stateDir, CREDENTIALS_FILE), ...limits } = config.broker;
       const credentials = new BrokerCredentials({ clock }, { path });
       const log = logger.child({ name: 'gateway:broker' });
       const broker = new MqttBroker({ clock, logger: log, credentials }, { ...limits, dev });

@@ -13,9 +13,9 @@ import { AlarmRegister } from './alarms/alarm-register.ts';
 import { LimitAlarms, limitedPointsOf } from './alarms/limit-alarms.ts';
 import { RecentEvents } from './api/recent-events.ts';
 import { CommandPath } from './commands/command-path.ts';
+import { commandPortsOf } from './commands/gateway-ports.ts';
 import type { GatewayConfig } from './config.ts';
 import { DetectorLane } from './detectors/detector-lane.ts';
-import { commandTarget } from './devices/command-target.ts';
 import { DeviceSupervisor } from './devices/device-supervisor.ts';
 import type { DriverModules } from './devices/line-factory.ts';
 import { GatewayEvents } from './gateway-events.ts';
@@ -91,9 +91,9 @@ export class Lanes implements Lifecycle {
       catalog: this.catalog,
       points: this.points,
     });
-    const target = commandTarget({ supervisor: this.devices, catalog: this.catalog, points: this.points });
+    const ports = commandPortsOf({ devices: this.devices, points: this.points, catalog: this.catalog });
     this.commands = new CommandPath(
-      { clock, logger: log('commands'), journal, kv, ...target },
+      { clock, logger: log('commands'), journal, kv, ...ports },
       { writeTimeoutMs: WRITE_TIMEOUT_MS },
     );
     this.#parts = [this.journal, this.alarms, this.commands, this.points, this.devices];

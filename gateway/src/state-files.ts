@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 
-/** What a gateway keeps in its state folder, beside `identity.key` and `enrolment.json`. */
+/** What a gateway keeps in its state folder, beside what its parts keep there themselves. */
 export function stateFiles(stateDir: string) {
   return {
     journal: join(stateDir, 'journal.kv'),
     /** Commands, alarms and the point catalogue. */
     state: join(stateDir, 'state.kv'),
     catalogCopy: join(stateDir, 'catalog-copy.kv'),
-    brokerCredentials: join(stateDir, 'broker-credentials.json'),
     apiToken: join(stateDir, 'api-token'),
     drivers: join(stateDir, 'drivers'),
   } as const;
