@@ -40,11 +40,10 @@ export class Channel<In, Out> implements AsyncIterable<In> {
     this.#schemas = schemas;
     stream.addEventListener('message', ({ data }) => this.#onData(data));
     stream.addEventListener('remoteCloseWrite', () => this.#endInput());
-    stream.addEventListener('close', ({ error }) => {
-      // When the connection below is lost, its streams close without an error.
-      if (!this.#inputEnded) this.#fail(closedError(error));
-      this.#ended.abort(this.#failure ?? closedError());
-    });
+    stream.addEventListener('close', ({ error }) => this.#onClose(error));
+    // Both may have happened while the protocol was negotiated; what was received before that comes with the next turn.
+    if (stream.remoteWriteStatus === 'closed') setImmediate(() => this.#endInput());
+    if (stream.status !== 'open') setImmediate(() => this.#onClose());
   }
 
   /** Aborted once the stream is gone in both directions. */
@@ -139,6 +138,12 @@ export class Channel<In, Out> implements AsyncIterable<In> {
     this.#fail(reason);
     this.#reader.clear();
     this.#stream.abort(reason);
+  }
+
+  #onClose(error?: Error): void {
+    // When the connection below is lost, its streams close without an error.
+    if (!this.#inputEnded) this.#fail(closedError(error));
+    this.#ended.abort(this.#failure ?? closedError());
   }
 
   #onData(data: Uint8Array | Uint8ArrayList): void {

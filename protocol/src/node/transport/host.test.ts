@@ -124,6 +124,27 @@ describe('two hosts', () => {
     await inbound;
   });
 
+  test('notice at once when the other closes, after having heard what it said last', async () => {
+    const region = await startedHost();
+    const gateway = await startedHost({ listen: [] });
+    const last: string[] = [];
+    const closed = new Promise<void>((resolve) => region.onInbound((inbound) => inbound.onClose(resolve)));
+    region.serve('/test/last/1', schemas, async (channel) => {
+      for await (const { text } of channel) last.push(text);
+      last.push('the end');
+    });
+    const connection = await gateway.connect(addressOf(region), { peerId: region.peerId });
+    const channel = await connection.open('/test/last/1', schemas);
+    await channel.send({ text: 'hello' });
+    await expect.poll(() => last).toEqual(['hello']);
+    await channel.send({ text: 'x'.repeat(50_000) });
+    await channel.send({ text: 'bye' });
+    await channel.end();
+    await connection.close();
+    await closed;
+    await expect.poll(() => last.slice(-2)).toEqual(['bye', 'the end']);
+  });
+
   test('say which port is taken', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -267,6 +288,18 @@ describe('a channel', () => {
     await channel.send({ text: 7 });
     await expect(channel.receive()).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' });
     expect(connection.isOpen, 'only the channel is lost').toBe(true);
+  });
+
+  test('hears what was said and ended while it was being opened', async () => {
+    const region = await startedHost();
+    const gateway = await startedHost({ listen: [] });
+    region.serve('/test/short/1', schemas, async (channel) => channel.send({ text: 'no' }));
+    const connection = await gateway.connect(addressOf(region), { peerId: region.peerId });
+    for (let turn = 0; turn < 20; turn++) {
+      const channel = await connection.open('/test/short/1', schemas);
+      expect(await channel.receive()).toEqual({ text: 'no' });
+      expect(await channel.receive()).toBeUndefined();
+    }
   });
 
   test('refuses a message above the limit on both sides', async () => {

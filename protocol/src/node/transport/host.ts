@@ -298,8 +298,16 @@ function keptAliveYamux(keepAliveMs: number): () => StreamMuxerFactory {
   const listener = yamux({ ...common, keepAliveInterval: once })();
   return () => ({
     protocol: dialler.protocol,
-    createStreamMuxer: (connection) =>
-      (connection.direction === 'outbound' ? dialler : listener).createStreamMuxer(connection),
+    createStreamMuxer: (stream) => {
+      const muxer = (stream.direction === 'outbound' ? dialler : listener).createStreamMuxer(stream);
+      const close = muxer.close.bind(muxer);
+      // libp2p closes the socket next, with what TLS has not written yet. Ended from above, all of it goes first.
+      muxer.close = async (options) => {
+        await close(options);
+        await stream.close(options);
+      };
+      return muxer;
+    },
   });
 }
 

@@ -19,6 +19,8 @@ export function duplexOver(transport: MessageStream): Duplex {
   }
   transport.pause();
   const duplex = new Duplex({
+    // TLSSocket takes this over: the end of what is received is the end of the connection.
+    allowHalfOpen: false,
     read: () => {
       if (transport.status === 'open') transport.resume();
     },
