@@ -8,6 +8,7 @@ import {
   UnavailableError,
 } from '@millwright/protocol';
 import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ZodError } from 'zod';
 import { databaseError } from '../store/errors.ts';
@@ -47,6 +48,9 @@ export function problem<S extends ContentfulStatusCode>(
 
 /** What a thrown error says to the caller; what is nobody's fault out there is logged here. */
 export function errorProblem(context: Context, thrown: unknown, logger: Logger): Response {
+  if (thrown instanceof HTTPException && thrown.status < 500) {
+    return problem(context, 400, 'INVALID', thrown.message);
+  }
   const error = databaseError(thrown);
   if (!(error instanceof MillwrightError)) {
     logger.error({ err: error, path: context.req.path }, 'a request failed');
