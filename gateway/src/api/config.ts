@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
 
 export const ApiConfig = z.strictObject({
@@ -10,7 +9,3 @@ export const ApiConfig = z.strictObject({
   names: z.array(z.string().min(1).max(255)).max(20).default([]),
 });
 export type ApiConfig = z.infer<typeof ApiConfig>;
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}

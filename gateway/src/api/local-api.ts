@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { type Clock, type Lifecycle, type Logger, UnavailableError } from '@millwright/protocol';
+import type { Clock, Lifecycle, Logger } from '@millwright/protocol';
+import { hostPort, isLoopback, listen } from '../service/listen.ts';
 import { AccessToken } from './access-token.ts';
-import { type ApiConfig, isLoopback } from './config.ts';
+import type { ApiConfig } from './config.ts';
 import { Door } from './guard.ts';
 import { Metrics } from './metrics.ts';
 import { type Assets, createRoutes } from './routes.ts';
@@ -52,7 +52,8 @@ export class LocalApi implements Lifecycle {
       getRequestListener(routes.fetch, { overrideGlobalObjects: false }),
     );
     server.maxConnections = MAX_CONNECTIONS;
-    const url = await listen(server, this.#config);
+    const { address, port } = await listen(server, this.#config, { name: 'local API', block: 'http' });
+    const url = `http://${hostPort(isAny(address) ? 'localhost' : address, port)}/`;
     metrics.start();
     this.#running = { server, metrics, url };
     logger.info(
@@ -88,33 +89,6 @@ async function loadAssets(): Promise<Assets> {
   ]);
 }
 
-function listen(server: Server, { host, port }: ApiConfig): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const where = hostPort(host, port);
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new UnavailableError('PORT_IN_USE', `local API: ${where} is in use by another program`, {
-              hint: 'stop that program, or set http.port to another port',
-              cause: error,
-            })
-          : new UnavailableError('LISTEN_FAILED', `local API cannot listen on ${where}: ${error.message}`, {
-              hint: 'set http.host to an address of this machine',
-              cause: error,
-            }),
-      );
-    });
-    server.listen(port, host, () => {
-      const address = server.address() as AddressInfo;
-      resolve(`http://${hostPort(isAny(address.address) ? 'localhost' : address.address, address.port)}/`);
-    });
-  });
-}
-
 function isAny(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
-}
-
-function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

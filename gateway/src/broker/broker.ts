@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { createServer, isIP, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import {
   type Clock,
   describeError,
@@ -10,6 +10,7 @@ import {
   UnavailableError,
 } from '@millwright/protocol';
 import { Aedes, type PublishPacket } from 'aedes';
+import { hostPort, isLoopback, listen } from '../service/listen.ts';
 import { Admission } from './admission.ts';
 import { ClientGate } from './client-gate.ts';
 import type { BrokerConfig } from './config.ts';
@@ -138,9 +139,10 @@ export class MqttBroker implements Lifecycle {
     await aedes.listen();
     const server = createServer((socket) => this.#serve(socket, aedes, gate));
     try {
-      const address = await listen(server, this.#config);
+      const bound = await listen(server, this.#config, { name: 'MQTT broker', block: 'broker' });
       options.signal?.throwIfAborted();
       const stopReloading = every(this.#clock, RELOAD_EVERY_MS, () => void this.#reload(gate, sessions));
+      const address = hostPort(bound.address, bound.port);
       this.#running = { aedes, server, sessions, address, stopReloading };
     } catch (error) {
       await close(server);
@@ -315,39 +317,6 @@ interface Running {
   readonly sessions: BoundedSessions;
   readonly address: string;
   readonly stopReloading: () => void;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
-
-function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function listen(server: Server, { host, port }: BrokerConfig): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const where = hostPort(host, port);
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new UnavailableError('PORT_IN_USE', `MQTT broker: ${where} is in use by another program`, {
-              hint: 'stop that program, or set broker.port to another port',
-              cause: error,
-            })
-          : new UnavailableError('LISTEN_FAILED', `MQTT broker cannot listen on ${where}: ${error.message}`, {
-              hint: 'set broker.host to an address of this machine',
-              cause: error,
-            }),
-      );
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(
-        typeof address === 'object' && address !== null ? hostPort(address.address, address.port) : host,
-      );
-    });
-  });
 }
 
 function close(server: Server): Promise<void> {

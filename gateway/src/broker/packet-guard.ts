@@ -33,11 +33,11 @@ export class PacketGuard {
       }
       this.#length += (byte & 0x7f) * 128 ** this.#lengthBytes;
       this.#lengthBytes++;
-      if (this.#length > this.#maxBytes) return this.#length;
       if ((byte & 0x80) !== 0) {
         if (this.#lengthBytes === 4) return -1;
         continue;
       }
+      if (this.#length > this.#maxBytes) return this.#length;
       this.#bodyLeft = this.#length;
       this.#lengthBytes = -1;
     }
