@@ -7,7 +7,7 @@ import { readYaml, type SourceFile } from './yaml-source.ts';
 export type { SourceFile, Variables };
 
 /**
- * Reads a configuration file: one YAML 1.2 document of at most 1 MiB, checked against a strict schema.
+ * Reads a configuration file: one YAML 1.2 document of at most 4 MiB, checked against a strict schema.
  * `${NAME}` and `${NAME:-default}` are taken from `variables`: a plain scalar gets its YAML type afterwards
  * (`port: ${PORT:-80}` is a number), a quoted one stays text.
  *

@@ -15,13 +15,21 @@ const COMMON: Readonly<Record<string, string>> = {
   'm³/h': 'm3/h',
 };
 
+/** Codes found valid: ten thousand points have a dozen units, and parsing one takes a while. */
+const known = new Set<string>();
+const MAX_KNOWN = 1000;
+
 /** A UCUM code, case-sensitive: `kW`, `Cel`, `m3/h`, `%`. */
 export const UnitCode = z
   .string()
   .max(64)
   .superRefine((code, context) => {
+    if (known.has(code)) return;
     const answer = ucum.UcumLhcUtils.getInstance().validateUnitString(code, true);
-    if (answer.status === 'valid' && code === code.trim()) return;
+    if (answer.status === 'valid' && code === code.trim()) {
+      if (known.size < MAX_KNOWN) known.add(code);
+      return;
+    }
     const common = code === code.trim() ? COMMON[code] : code.trim();
     const near =
       common !== undefined

@@ -18,9 +18,10 @@ export interface SourceFile {
   readonly text: string;
 }
 
-const MAX_FILE_BYTES = 1024 * 1024;
+/** Room for some forty thousand points in one file. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** Aliases count as often as they are used: a small file must not unfold into a large one. */
-const MAX_NODES = 200_000;
+const MAX_NODES = 1_000_000;
 const MAX_DEPTH = 64;
 /** One fault in the syntax makes many: the first few say it. */
 const MAX_SYNTAX_PROBLEMS = 5;
