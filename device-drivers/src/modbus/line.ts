@@ -13,6 +13,7 @@ import type { Driver, DriverDeps, DriverDevice } from '../driver.ts';
 import type { ModbusBus, Outcome } from './bus.ts';
 import { decodeInto, encode, type MappedPoint } from './codec.ts';
 import { type LineLoad, PolledDevice } from './polled-device.ts';
+import { offline, refusal } from './refusal.ts';
 import { Reporter } from './reporter.ts';
 
 const FIRST_RETRY_MS = 100;
@@ -347,24 +348,4 @@ export class ModbusLine implements Driver, LineLoad {
 
 function stopped(): UnavailableError {
   return new UnavailableError('DEVICE_OFFLINE', 'the line is being stopped');
-}
-
-function offline(device: DeviceSlug, why: string): UnavailableError {
-  return new UnavailableError('DEVICE_OFFLINE', `${device}: ${why}`);
-}
-
-/** @see Modbus Application Protocol V1.1b3 §7 */
-function refusal(device: DeviceSlug, point: PointId, code: number): InvalidInputError | UnavailableError {
-  if (code === 5 || code === 6) {
-    return new UnavailableError('DEVICE_BUSY', `${device}: the device is busy; "${point}" was not served`);
-  }
-  if (code === 10 || code === 11) return offline(device, `the unit behind the gateway does not answer`);
-  const reasons: Readonly<Record<number, string>> = {
-    1: 'it does not know the function',
-    2: 'it does not have this address',
-    3: 'it does not accept this value',
-    4: 'it failed while doing so',
-  };
-  const why = reasons[code] ?? `exception ${code}`;
-  return new InvalidInputError('DEVICE_REFUSED', `${device}: the device refused "${point}": ${why}`);
 }

@@ -110,9 +110,12 @@ export class PolledDevice {
   /** When `due` may next have something. */
   dueAtMs(): number {
     if (this.points.size === 0) return Number.POSITIVE_INFINITY;
-    const earliest =
-      this.state === 'down' ? this.#probeAtMs : Math.min(...this.groups.map((group) => group.dueAtMs()));
-    return Math.max(earliest, this.#quietUntilMs);
+    let earliestMs = this.#probeAtMs;
+    if (this.state !== 'down') {
+      earliestMs = Number.POSITIVE_INFINITY;
+      for (const group of this.groups) earliestMs = Math.min(earliestMs, group.dueAtMs());
+    }
+    return Math.max(earliestMs, this.#quietUntilMs);
   }
 
   /** Takes the outcome of a read that `due` named. */

@@ -1,5 +1,6 @@
 import {
   type DriverName,
+  delay,
   InvalidInputError,
   type PointId,
   type PointNo,
@@ -7,6 +8,7 @@ import {
   UnavailableError,
   type Value,
 } from '@millwright/protocol';
+import { systemClock } from '@millwright/protocol/node';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Driver, DriverDeps, DriverDevice, DriverModule } from '../driver.ts';
 import { Recorder } from './recorder.ts';
@@ -59,6 +61,9 @@ export interface DriverHarness<D extends DriverName> {
   /** Longest time from the peer's return to the first good sample, backoff included. Default 12 s. */
   readonly recoveryMs?: number;
 }
+
+/** Long enough for several attempts to connect: each must be silent. */
+const OUTAGE_MS = 800;
 
 const never = new AbortController().signal;
 
@@ -164,6 +169,7 @@ export function describeDriver<D extends DriverName>(harness: DriverHarness<D>):
           await until(() => {
             for (const number of numbers()) expect(seen.latest(number)).toMatchObject({ v: null, q: 'bad' });
           });
+          await delay(systemClock, OUTAGE_MS);
           await peer.start();
           await peer.set(points.number, values[1]);
           await online();
