@@ -66,7 +66,14 @@ export function createPlot(input: PlotInput): uPlot {
       ...Object.fromEntries(units.map((unit) => [unit, { auto: true }])),
     },
     axes: [
-      { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } },
+      {
+        stroke: ink,
+        font,
+        space: 80,
+        values: (_, splits) => timeLabels(splits),
+        grid: { stroke: line, width: 1 },
+        ticks: { stroke: line, width: 1 },
+      },
       ...units.slice(0, 2).map((unit, at) => axis(unit, at === 0 ? 3 : 1)),
     ],
     series: [
@@ -107,6 +114,27 @@ export function createPlot(input: PlotInput): uPlot {
     },
   };
   return new uPlot(options, joinSeries(input.series), input.element);
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+});
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+
+/** Time of day below each line; the date where a new day begins. */
+function timeLabels(splits: readonly number[]): string[] {
+  const stepS = (splits[1] ?? 0) - (splits[0] ?? 0);
+  return splits.map((atS, index) => {
+    const date = new Date(atS * 1000);
+    const before = splits[index - 1];
+    const isNewDay = before !== undefined && new Date(before * 1000).getDate() !== date.getDate();
+    if (isNewDay || stepS >= 86_400) return day.format(date);
+    return (stepS < 60 ? clockWithSeconds : clock).format(date);
+  });
 }
 
 /** Time that is known to be missing is hatched: absent data must not look like a flat line. */

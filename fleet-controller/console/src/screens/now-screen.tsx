@@ -87,7 +87,7 @@ export function NowScreen() {
               {events.data === undefined ? (
                 <Loading label="Loading events" />
               ) : (
-                <Events events={events.data.items} />
+                <Events events={events.data.items} gateways={gateways.data ?? []} />
               )}
             </section>
           </div>
@@ -267,23 +267,40 @@ function Gaps({
   );
 }
 
-function Events({ events }: { readonly events: readonly EventView[] }) {
+function Events({
+  events,
+  gateways,
+}: {
+  readonly events: readonly EventView[];
+  readonly gateways: readonly GatewayView[];
+}) {
+  const names = new Map(gateways.map((gateway) => [gateway.id as string, gateway.name]));
   if (events.length === 0) return <Empty>Nothing yet.</Empty>;
   return (
     <ul className="lines">
       {events.slice(0, 20).map((event) => (
-        <EventLine key={`${event.gateway} ${event.id}`} event={event} />
+        <EventLine key={`${event.gateway} ${event.id}`} event={event} source={names.get(event.gateway)} />
       ))}
     </ul>
   );
 }
 
-export function EventLine({ event }: { readonly event: EventView }) {
+/** @param source the gateway's name, where the reader does not know it already */
+export function EventLine({
+  event,
+  source,
+}: {
+  readonly event: EventView;
+  readonly source?: string | undefined;
+}) {
   const now = useNow(60_000);
   return (
     <li>
       <EventIcon type={event.type} />
-      <p>{event.message}</p>
+      <p>
+        {event.message}
+        {source !== undefined && <span className="quiet"> · {source}</span>}
+      </p>
       <time className="when" dateTime={new Date(event.atMs).toISOString()}>
         {timeOf(event.atMs, now)}
       </time>

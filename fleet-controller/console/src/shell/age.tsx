@@ -7,7 +7,8 @@ export function Age({ atMs, never = 'never' }: { readonly atMs: number | null; r
   if (atMs === null) return <span className="quiet">{never}</span>;
   return (
     <time className="quiet number" dateTime={new Date(atMs).toISOString()} title={fullTime(atMs)}>
-      {age(now - atMs)} ago
+      {age(now - atMs)}
+      <span className="ago"> ago</span>
     </time>
   );
 }

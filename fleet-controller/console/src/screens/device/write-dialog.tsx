@@ -31,7 +31,7 @@ export function WriteButton({ device, point, current }: WriteProps) {
   return (
     <DialogTrigger>
       <Button className="button small" aria-label={`Write ${point.label ?? point.id}`}>
-        <Pencil size={13} aria-hidden /> Write
+        <Pencil size={13} aria-hidden /> <span className="roomy">Write</span>
       </Button>
       <ModalOverlay className="veil" isDismissable>
         <Modal className="dialog">
