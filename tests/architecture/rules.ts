@@ -71,15 +71,16 @@ function declared(manifest: Manifest): Readonly<Record<string, string>> {
 }
 
 /** What a room runs in production: all that can be reached from its entries, its test suites left out. */
-export const whatRunsIsNoDevDependency: Rule = (repo) =>
-  roomsOf(repo).flatMap((room) => {
+export const whatRunsIsNoDevDependency: Rule = (repo) => {
+  const sources = new Set(sourcePaths(repo));
+  return roomsOf(repo).flatMap((room) => {
     const manifest = manifestOf(repo, room);
     const entries = Object.entries(manifest.exports).filter(([name]) => !/testing|contract/.test(name));
     const waiting = entries.map(([, target]) => `${room}/${target.replace(/^\.\//, '')}`);
     const seen = new Set<string>();
     const breaches: string[] = [];
     for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-      if (seen.has(path) || !repo.paths.includes(path)) continue;
+      if (seen.has(path) || !sources.has(path)) continue;
       seen.add(path);
       for (const each of importsOf(repo, path)) {
         const target = targetOf(each);
@@ -91,6 +92,7 @@ export const whatRunsIsNoDevDependency: Rule = (repo) =>
     }
     return breaches;
   });
+};
 
 export const protocolCoreIsPure: Rule = (repo) =>
   eachImport(repo)
