@@ -32,7 +32,7 @@ import type {
   UplinkState,
 } from './ports.ts';
 
-const DIAL_WITHIN_MS = 10_000;
+const DIAL_WITHIN_MS = 25_000;
 /** A connection that lasted so long was a good one. */
 const STABLE_AFTER_MS = 10_000;
 /** With wrong credentials only an operator can help: ask the region rarely, look at the token often. */
@@ -99,6 +99,7 @@ export class Uplink implements Lifecycle {
   #acks = 0;
   #connectedAtMs: number | undefined;
   #isRefused = false;
+  #triedToken: string | undefined;
   #isServing = false;
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
@@ -175,7 +176,7 @@ export class Uplink implements Lifecycle {
   async #connectOnce(signal: AbortSignal): Promise<never> {
     const { clock, facts, hardware } = this.#deps;
     this.#enrolment ??= await readEnrolment(this.#config.stateDir);
-    const token = await this.#freshToken();
+    const token = await this.#tokenToTry();
     const regionPeer = token === undefined ? this.#enrolment?.regionPeer : parseEnrolToken(token).regionPeer;
     if (regionPeer === undefined) {
       throw new UnauthorizedError('NO_TOKEN', 'this gateway is not enrolled and has no token', {
@@ -203,9 +204,15 @@ export class Uplink implements Lifecycle {
     }
   }
 
-  /** A token that was not spent yet, wanted only without an enrolment or once the region has refused the one there is. */
-  async #freshToken(): Promise<string | undefined> {
+  /** The token to enrol with, wanted only without an enrolment or once the region has refused the one there is. */
+  async #tokenToTry(): Promise<string | undefined> {
     if (this.#enrolment !== undefined && !this.#isRefused) return undefined;
+    const token = await this.#unspentToken();
+    this.#triedToken = token;
+    return token;
+  }
+
+  async #unspentToken(): Promise<string | undefined> {
     const token = await this.#deps.readToken();
     const isSpent = token !== undefined && enrolTokenDigest(token) === this.#enrolment?.tokenDigest;
     return isSpent ? undefined : token;
@@ -280,15 +287,15 @@ export class Uplink implements Lifecycle {
   }
 
   async #pause(failure: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, readToken } = this.#deps;
+    const { clock } = this.#deps;
     if (!(failure instanceof MillwrightError) || failure.retry !== 'reauth') {
       await delay(clock, this.#backoff.next(), { signal });
       return;
     }
-    const before = await readToken().catch(() => undefined);
     for (let waitedMs = 0; waitedMs < REAUTH_EVERY_MS; waitedMs += TOKEN_LOOK_EVERY_MS) {
+      const token = await this.#unspentToken().catch(() => undefined);
+      if (token !== undefined && token !== this.#triedToken) return;
       await delay(clock, TOKEN_LOOK_EVERY_MS, { signal });
-      if ((await readToken().catch(() => undefined)) !== before) return;
     }
   }
 }

@@ -42,8 +42,8 @@ export class Channel<In, Out> implements AsyncIterable<In> {
     stream.addEventListener('remoteCloseWrite', () => this.#endInput());
     stream.addEventListener('close', ({ error }) => this.#onClose(error));
     // Both may have happened while the protocol was negotiated; what was received before that comes with the next turn.
-    if (stream.remoteWriteStatus === 'closed') setImmediate(() => this.#endInput());
     if (stream.status !== 'open') setImmediate(() => this.#onClose());
+    else if (stream.remoteWriteStatus === 'closed') setImmediate(() => this.#endInput());
   }
 
   /** Aborted once the stream is gone in both directions. */

@@ -89,6 +89,7 @@ export interface Host extends Lifecycle {
 const DEFAULT_MAX_CONNECTIONS = 300;
 const DEFAULT_KEEP_ALIVE_MS = 6_000;
 const DEFAULT_SILENCE_MS = 15_000;
+const SETUP_WITHIN_MS = 25_000;
 /** Bounds what one stream can make this process hold. */
 const MAX_WINDOW_BYTES = 1024 * 1024;
 const MAX_CHANNELS_PER_CONNECTION = 64;
@@ -202,6 +203,12 @@ class Libp2pHost implements Host {
         // A site's gateways share one address and all come back in the same second after an outage.
         inboundConnectionThreshold: 500,
         maxIncomingPendingConnections: 200,
+        // At two seconds of round-trip time a connection needs five of them to be ready.
+        dialTimeout: SETUP_WITHIN_MS,
+        addressDialTimeout: SETUP_WITHIN_MS,
+        inboundUpgradeTimeout: SETUP_WITHIN_MS,
+        inboundStreamProtocolNegotiationTimeout: SETUP_WITHIN_MS,
+        outboundStreamProtocolNegotiationTimeout: SETUP_WITHIN_MS,
       },
       // The muxer's keep-alive and the TLS stream's silence limit do this with a fifth of the bytes.
       connectionMonitor: { enabled: false },
