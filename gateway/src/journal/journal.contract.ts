@@ -81,15 +81,15 @@ export function journalContract(create: () => Promise<JournalHarness>): void {
     });
 
     it('seals a frame when it is full, never larger than the wire allows', async () => {
-      for (let no = 0; no < 40; no++) journal.append(rows(no * 500, 500));
+      for (let no = 0; no < 40; no++) journal.append(noise(no * 500, 500));
       await journal.flush();
       await restart();
       const entries = await everything(journal);
       const frames = entries.filter((entry) => entry.kind === 'frame');
       expect(frames.length).toBeGreaterThan(1);
       for (const frame of frames) expect(frame.bytes.byteLength).toBeLessThanOrEqual(MAX_FRAME_BYTES);
-      expect(samplesOf(entries).map((sample) => sample.v)).toEqual(
-        Array.from({ length: 20_000 }, (_, v) => v),
+      expect(samplesOf(entries).map((sample) => sample.tSource)).toEqual(
+        Array.from({ length: 20_000 }, (_, at) => at),
       );
     });
 
@@ -231,7 +231,7 @@ export function journalContract(create: () => Promise<JournalHarness>): void {
         await journal.flush();
       }
       const position = { epoch: journal.epoch, seq: 3 };
-      for (let round = 0; round < 400; round++) {
+      for (let round = 0; round < 800; round++) {
         journal.append(noise(round * 500, 500));
         await journal.flush();
       }
