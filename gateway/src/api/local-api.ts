@@ -6,7 +6,7 @@ import { hostPort, isLoopback, listen } from '../service/listen.ts';
 import { AccessToken } from './access-token.ts';
 import type { ApiConfig } from './config.ts';
 import { Door } from './guard.ts';
-import { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
 import { type Assets, createRoutes } from './routes.ts';
 import type { ApiSources } from './sources.ts';
 
@@ -22,7 +22,8 @@ export interface LocalApiDeps {
 export class LocalApi implements Lifecycle {
   readonly #deps: LocalApiDeps;
   readonly #config: ApiConfig & { readonly tokenPath: string };
-  #running: { readonly server: Server; readonly metrics: Metrics; readonly url: string } | undefined;
+  #running: { readonly server: Server; readonly url: string } | undefined;
+  #metrics: Promise<Metrics> | undefined;
 
   /** @param config.tokenPath where the token is kept that others than this machine need */
   constructor(deps: LocalApiDeps, config: ApiConfig & { readonly tokenPath: string }) {
@@ -42,9 +43,15 @@ export class LocalApi implements Lifecycle {
     const { host, names, tokenPath } = this.#config;
     const isOpen = isLoopback(host);
     const token = isOpen ? undefined : await AccessToken.load(tokenPath);
-    const metrics = new Metrics({ sources });
     const routes = createRoutes(
-      { clock, logger, sources, metrics, door: new Door({ token, clock }), assets: await loadAssets() },
+      {
+        clock,
+        logger,
+        sources,
+        metrics: () => this.#openMetrics(),
+        door: new Door({ token, clock }),
+        assets: await loadAssets(),
+      },
       { names },
     );
     const server = createServer(
@@ -54,8 +61,7 @@ export class LocalApi implements Lifecycle {
     server.maxConnections = MAX_CONNECTIONS;
     const { address, port } = await listen(server, this.#config, { name: 'local API', block: 'http' });
     const url = `http://${hostPort(isAny(address) ? 'localhost' : address, port)}/`;
-    metrics.start();
-    this.#running = { server, metrics, url };
+    this.#running = { server, url };
     logger.info(
       { url },
       isOpen
@@ -68,10 +74,22 @@ export class LocalApi implements Lifecycle {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
-    running.metrics.stop();
+    const metrics = this.#metrics;
+    this.#metrics = undefined;
+    (await metrics)?.stop();
     const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
     running.server.closeAllConnections();
     await closed;
+  }
+
+  /** A gateway that nobody scrapes does not pay for it. */
+  #openMetrics(): Promise<Metrics> {
+    this.#metrics ??= import('./metrics.ts').then(({ Metrics }) => {
+      const metrics = new Metrics({ sources: this.#deps.sources });
+      metrics.start();
+      return metrics;
+    });
+    return this.#metrics;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

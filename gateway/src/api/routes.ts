@@ -19,7 +19,7 @@ export interface RoutesDeps {
   readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
   readonly logger: Logger;
   readonly sources: ApiSources;
-  readonly metrics: Metrics;
+  readonly metrics: () => Promise<Metrics>;
   readonly door: Door;
   readonly assets: Assets;
 }
@@ -62,7 +62,8 @@ export function createRoutes(deps: RoutesDeps, config: { readonly names: readonl
 
   app.get('/', (context) => context.html(statusPage(pageModel(context))));
   app.get('/metrics', async (context) => {
-    return context.body(await metrics.text(), 200, { 'content-type': metrics.contentType });
+    const opened = await metrics();
+    return context.body(await opened.text(), 200, { 'content-type': opened.contentType });
   });
   app.get('/api/v1/status', (context) => context.json(statusView(sources, clock, startMs)));
   app.get('/api/v1/devices', (context) => context.json({ items: deviceViews(sources) }));
