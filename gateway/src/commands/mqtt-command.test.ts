@@ -56,7 +56,7 @@ describe('a command to an MQTT device', () => {
       catalog,
       points,
       modules: DRIVER_MODULES,
-      localBroker,
+      localBroker: () => localBroker,
     });
     await supervisor.start();
     await supervisor.apply([
