@@ -1,20 +1,28 @@
-import { fixedBytes, packFixed, packRice, riceBits } from './bit-pack.ts';
-import { type ByteWriter, bitWidth, varintLength, zigzag } from './bytes.ts';
+import { packFixed, packRice } from './bit-pack.ts';
+import { type ByteWriter, zigzag } from './bytes.ts';
 import { IntegerDictionary } from './integer-dictionary.ts';
-import { COMPOSITE, Composite, growFloat64, MAX_STEP_RANGE, RICE, Transform } from './integers.ts';
+import { IntegerStats } from './integer-stats.ts';
+import { COMPOSITE, Composite, growFloat64, RICE, Transform } from './integers.ts';
 
 /** Below this many values a dictionary or runs cannot win. */
 const COMPOSITE_FROM = 12;
+/** Below this many the packed form is as good as any. */
+const CHOOSE_FROM = 8;
+
+const Form = { fixed: 0, rice: 1, riceSteps: 2, riceBends: 3, runs: 4, dictionary: 5 } as const;
+type Form = (typeof Form)[keyof typeof Form];
 
 /**
  * Writes columns of whole numbers in whichever of the layout's forms is smallest. Keeps its scratch space
  * between columns, so one encoder serves all frames of a writer.
  */
 export class IntegerEncoder {
+  readonly #stats = new IntegerStats();
   #residuals = new Float64Array(64);
   #heads = new Float64Array(64);
   #tails = new Float64Array(64);
-  readonly #dictionary = new IntegerDictionary();
+  /** Made when first needed: its tables are larger than a small frame. */
+  #dictionary: IntegerDictionary | undefined;
 
   /**
    * @param values `count` whole numbers within ±2^51, from index 0
@@ -30,129 +38,90 @@ export class IntegerEncoder {
   }
 
   #encode(out: ByteWriter, values: Float64Array, count: number, mayCompose: boolean): void {
-    const first = values[0] as number;
-    let low = first;
-    let high = first;
-    let stepLow = Number.POSITIVE_INFINITY;
-    let stepHigh = Number.NEGATIVE_INFINITY;
-    let steps = 0;
-    let bend = 0;
-    let changes = 1;
-    let previous = first;
-    let previousStep = 0;
-    for (let index = 1; index < count; index++) {
-      const value = values[index] as number;
-      const step = value - previous;
-      if (value < low) low = value;
-      if (value > high) high = value;
-      if (step < stepLow) stepLow = step;
-      if (step > stepHigh) stepHigh = step;
-      if (step !== 0) changes++;
-      steps += Math.abs(step);
-      bend += Math.abs(step - previousStep);
-      previous = value;
-      previousStep = step;
-    }
-    if (low === high) {
-      header(out, Transform.none, 0, low);
+    const stats = this.#stats;
+    stats.measure(values, count);
+    if (stats.isConstant) {
+      header(out, Transform.none, 0, stats.low);
       return;
     }
-    if (stepLow === stepHigh) {
-      header(out, Transform.delta, 0, first);
-      out.signed(stepLow);
+    if (stats.isLine) {
+      header(out, Transform.delta, 0, stats.first);
+      out.signed(stats.stepLow);
       return;
     }
-
-    const valueWidth = bitWidth(high - low);
-    const stepsFit = stepHigh - stepLow < MAX_STEP_RANGE;
-    const deltaWidth = bitWidth(stepHigh - stepLow);
-    const plainBytes = 1 + varintLength(zigzag(low)) + fixedBytes(count, valueWidth);
-    const deltaBytes = stepsFit
-      ? 1 + varintLength(zigzag(first)) + varintLength(zigzag(stepLow)) + fixedBytes(count - 1, deltaWidth)
-      : Number.POSITIVE_INFINITY;
-    const fixed = Math.min(plainBytes, deltaBytes);
-    const drift = Math.round((previous - first) / (count - 1));
-    let best = fixed;
-    let form: 'fixed' | 'rice' | 'rice-delta' | 'rice-bend' | 'runs' | 'dictionary' = 'fixed';
-
-    if (count >= 8 && fixed > 8) {
-      const centre = this.#centre(values, count);
-      let spread = 0;
-      let stepSpread = 0;
-      for (let index = 0; index < count; index++) spread += Math.abs((values[index] as number) - centre);
-      if (drift === 0) stepSpread = steps;
-      else {
-        for (let index = 1; index < count; index++) {
-          stepSpread += Math.abs((values[index] as number) - (values[index - 1] as number) - drift);
-        }
-      }
-      const rice = 3 + varintLength(zigzag(centre)) + (count * riceBits((2 * spread) / count)) / 8;
-      const riceDelta =
-        3 +
-        varintLength(zigzag(first)) +
-        varintLength(zigzag(drift)) +
-        (count * riceBits((2 * stepSpread) / count)) / 8;
-      const riceBend = 5 + varintLength(zigzag(first)) + (count * riceBits((2 * bend) / count)) / 8;
-      if (rice < best) {
-        best = rice;
-        form = 'rice';
-      }
-      if (stepsFit && riceDelta < best) {
-        best = riceDelta;
-        form = 'rice-delta';
-      }
-      if (stepsFit && riceBend < best) {
-        best = riceBend;
-        form = 'rice-bend';
-      }
-      if (mayCompose) {
-        if (2 * changes < count) {
-          const runs =
-            6 + (changes * (Math.min((8 * best) / count, valueWidth) + riceBits(count / changes))) / 8;
-          if (runs < best) {
-            best = runs;
-            form = 'runs';
-          }
-        }
-        if (this.#dictionary.analyse(values, count) < best) form = 'dictionary';
-      }
+    const fixed = Math.min(stats.plainBytes, stats.stepBytes);
+    const form = count < CHOOSE_FROM || fixed <= 8 ? Form.fixed : this.#choose(values, fixed, mayCompose);
+    if (form !== Form.fixed) {
       const start = out.length;
-      if (form === 'rice') this.#riceAround(out, values, count, centre);
-      else if (form === 'rice-delta') this.#riceOfSteps(out, values, count, drift);
-      else if (form === 'rice-bend') this.#riceOfBends(out, values, count);
-      else if (form === 'runs') this.#runs(out, values, count, changes);
-      else if (form === 'dictionary') this.#dictionaryOf(out, count);
-      // The forms above are chosen by estimate; what the writer promised its caller rests on the fixed one.
-      if (form !== 'fixed') {
-        if (out.length - start <= fixed) return;
-        out.length = start;
-      }
+      this.#write(out, form, values, count);
+      // The form was chosen by estimate; what the writer promised its caller rests on the fixed one.
+      if (out.length - start <= fixed) return;
+      out.length = start;
+      stats.measure(values, count);
     }
-    const residuals = this.#residuals;
-    if (plainBytes <= deltaBytes) {
-      header(out, Transform.none, valueWidth, low);
-      for (let index = 0; index < count; index++) residuals[index] = (values[index] as number) - low;
-      packFixed(out, residuals, count, valueWidth);
-    } else {
-      header(out, Transform.delta, deltaWidth, first);
-      out.signed(stepLow);
-      for (let index = 1; index < count; index++) {
-        residuals[index - 1] = (values[index] as number) - (values[index - 1] as number) - stepLow;
-      }
-      packFixed(out, residuals, count - 1, deltaWidth);
+    if (stats.plainBytes <= stats.stepBytes) this.#fixed(out, values, count);
+    else this.#fixedSteps(out, values, count);
+  }
+
+  #choose(values: Float64Array, fixed: number, mayCompose: boolean): Form {
+    const stats = this.#stats;
+    let form: Form = Form.fixed;
+    let best = fixed;
+    const offer = (candidate: Form, bytes: number) => {
+      if (bytes >= best) return;
+      best = bytes;
+      form = candidate;
+    };
+    offer(Form.rice, stats.riceBytes(values));
+    offer(Form.riceSteps, stats.riceStepBytes(values));
+    offer(Form.riceBends, stats.riceBendBytes);
+    if (mayCompose) {
+      offer(Form.runs, stats.runBytes(Math.min((8 * best) / stats.count, stats.valueWidth)));
+      this.#dictionary ??= new IntegerDictionary();
+      offer(Form.dictionary, this.#dictionary.analyse(values, stats.count));
+    }
+    return form;
+  }
+
+  #write(out: ByteWriter, form: Form, values: Float64Array, count: number): void {
+    const { centre, drift, changes } = this.#stats;
+    switch (form) {
+      case Form.rice:
+        this.#riceAround(out, values, count, centre);
+        return;
+      case Form.riceSteps:
+        this.#riceOfSteps(out, values, count, drift);
+        return;
+      case Form.riceBends:
+        this.#riceOfBends(out, values, count);
+        return;
+      case Form.runs:
+        this.#runs(out, values, count, changes);
+        return;
+      case Form.dictionary:
+        if (this.#dictionary !== undefined) this.#dictionaryOf(out, this.#dictionary, count);
+        return;
+      default:
     }
   }
 
-  /** The mean of a sample: near enough to the middle. */
-  #centre(values: Float64Array, count: number): number {
-    const stride = Math.max(1, count >> 6);
-    let sum = 0;
-    let taken = 0;
-    for (let index = 0; index < count; index += stride) {
-      sum += values[index] as number;
-      taken++;
+  #fixed(out: ByteWriter, values: Float64Array, count: number): void {
+    const residuals = this.#residuals;
+    const { low, valueWidth } = this.#stats;
+    header(out, Transform.none, valueWidth, low);
+    for (let index = 0; index < count; index++) residuals[index] = (values[index] as number) - low;
+    packFixed(out, residuals, count, valueWidth);
+  }
+
+  #fixedSteps(out: ByteWriter, values: Float64Array, count: number): void {
+    const residuals = this.#residuals;
+    const { first, stepLow, stepWidth } = this.#stats;
+    header(out, Transform.delta, stepWidth, first);
+    out.signed(stepLow);
+    for (let index = 1; index < count; index++) {
+      residuals[index - 1] = (values[index] as number) - (values[index - 1] as number) - stepLow;
     }
-    return Math.round(sum / taken);
+    packFixed(out, residuals, count - 1, stepWidth);
   }
 
   #riceAround(out: ByteWriter, values: Float64Array, count: number, centre: number): void {
@@ -203,11 +172,11 @@ export class IntegerEncoder {
     this.#encode(out, tails, runs, false);
   }
 
-  #dictionaryOf(out: ByteWriter, count: number): void {
-    this.#dictionary.write(this.#heads, this.#tails, count);
+  #dictionaryOf(out: ByteWriter, dictionary: IntegerDictionary, count: number): void {
+    dictionary.write(this.#heads, this.#tails, count);
     out.byte(COMPOSITE | Composite.dictionary);
-    out.varint(this.#dictionary.size);
-    this.#encode(out, this.#heads, this.#dictionary.size, false);
+    out.varint(dictionary.size);
+    this.#encode(out, this.#heads, dictionary.size, false);
     this.#encode(out, this.#tails, count, false);
   }
 }

@@ -73,10 +73,14 @@ export class FrameWriter {
    */
   append(batch: SampleBatch, fromRow = 0, toRow = batch.length): number {
     const room = Math.min(toRow - fromRow, MAX_FRAME_SAMPLES - this.#sampleCount);
-    this.#reserve(this.#sampleCount + room);
+    const at = this.#sampleCount;
+    this.#reserve(at + room);
+    this.#kinds.set(batch.kind.subarray(fromRow, fromRow + room), at);
+    this.#qualities.set(batch.quality.subarray(fromRow, fromRow + room), at);
+    this.#cells.words.set(batch.words.subarray(2 * fromRow, 2 * (fromRow + room)), 2 * at);
     let taken = 0;
     try {
-      while (taken < room && this.#take(batch, fromRow + taken, this.#sampleCount + taken)) taken++;
+      while (taken < room && this.#take(batch, fromRow + taken, at + taken)) taken++;
     } finally {
       this.#sampleCount += taken;
     }
@@ -127,18 +131,29 @@ export class FrameWriter {
     this.#texts.clear();
   }
 
-  /** @returns false when the row does not fit any more */
+  /**
+   * @param at where the row's cell, kind and quality have been copied to
+   * @returns false when the row does not fit any more
+   */
   #take(batch: SampleBatch, row: number, at: number): boolean {
     const points = this.#points;
     const times = this.#times;
     const kind = batch.kind[row] as Kind;
     const quality = batch.quality[row] as number;
-    const lower = batch.words[2 * row] as number;
-    const upper = batch.words[2 * row + 1] as number;
     const slot = points.slotOf(batch.point[row] as number);
-    const textBytes = kind === Kind.text ? this.#texts.offer(textOf(batch, row)) : 0;
-    if (kind === Kind.float64) points.offerDouble(slot, quality, batch.value[row] as number);
-    else points.offerOther(slot, kind, quality, lower, upper);
+    let textBytes = 0;
+    if (kind === Kind.float64) {
+      points.offerDouble(slot, quality, batch.value[row] as number);
+    } else {
+      if (kind === Kind.text) textBytes = this.#texts.offer(textOf(batch, row));
+      points.offerOther(
+        slot,
+        kind,
+        quality,
+        batch.words[2 * row] as number,
+        batch.words[2 * row + 1] as number,
+      );
+    }
     const node = times.next(
       points.nodeOf[slot] as number,
       batch.tSourceMs[row] as number,
@@ -153,16 +168,8 @@ export class FrameWriter {
     }
     points.accept(slot, node, now);
     this.#slots[at] = slot;
-    this.#kinds[at] = kind;
-    this.#qualities[at] = quality;
-    if (kind === Kind.text) {
-      this.#cells.value[at] = this.#texts.accept(textOf(batch, row));
-    } else if (kind === Kind.bool) {
-      this.#cells.value[at] = batch.value[row] === 0 ? 0 : 1;
-    } else {
-      this.#cells.words[2 * at] = lower;
-      this.#cells.words[2 * at + 1] = upper;
-    }
+    if (kind === Kind.text) this.#cells.value[at] = this.#texts.accept(textOf(batch, row));
+    else if (kind === Kind.bool) this.#cells.value[at] = batch.value[row] === 0 ? 0 : 1;
     return true;
   }
 

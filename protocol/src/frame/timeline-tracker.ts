@@ -9,9 +9,10 @@ const STEP_LOW = 0;
 const STEP_HIGH = 1;
 const LAG_LOW = 2;
 const LAG_HIGH = 3;
-/** Bits per sample of a timeline that ends here. */
+/** Bits per sample, and of all samples, of a timeline that ends here. */
 const BITS = 4;
-const STRIDE = 5;
+const COST = 5;
+const STRIDE = 6;
 
 /** A timeline kept as doubles: two per sample, and the heads of their columns. */
 const RAW_BITS = 128;
@@ -112,7 +113,7 @@ export class TimelineTracker {
       pointsAt[from] = left;
       if (left === 0) {
         this.timelines--;
-        this.#bits -= this.#cost(from);
+        this.#bits -= this.#stats[from * STRIDE + COST] as number;
       }
     }
     if (to !== 0) {
@@ -120,7 +121,7 @@ export class TimelineTracker {
       pointsAt[to] = here;
       if (here === 1) {
         this.timelines++;
-        this.#bits += this.#cost(to);
+        this.#bits += this.#stats[to * STRIDE + COST] as number;
       }
     }
   }
@@ -157,11 +158,6 @@ export class TimelineTracker {
     this.#stats[LAG_LOW] = Number.POSITIVE_INFINITY;
     this.#stats[LAG_HIGH] = Number.NEGATIVE_INFINITY;
     this.#stats[BITS] = 0;
-  }
-
-  #cost(node: number): number {
-    const bits = this.#stats[node * STRIDE + BITS] as number;
-    return (this.depthOf[node] as number) * bits + (bits === RAW_BITS ? RAW_HEAD_BITS : 0);
   }
 
   #instant(tSourceMs: number, tGatewayMs: number): number {
@@ -256,10 +252,11 @@ export class TimelineTracker {
     stats[at + STEP_HIGH] = stepHigh;
     stats[at + LAG_LOW] = lagLow;
     stats[at + LAG_HIGH] = lagHigh;
-    stats[at + BITS] =
-      stats[from + BITS] === RAW_BITS || !isPlainMs(tSourceMs) || !isPlainMs(tGatewayMs)
-        ? RAW_BITS
-        : bitWidth(lagHigh - lagLow) + (stepHigh > stepLow ? stepWidth(stepHigh - stepLow) : 0);
+    const isRaw = stats[from + BITS] === RAW_BITS || !isPlainMs(tSourceMs) || !isPlainMs(tGatewayMs);
+    const stepBits = stepHigh > stepLow ? stepWidth(stepHigh - stepLow) : 0;
+    const bits = isRaw ? RAW_BITS : bitWidth(lagHigh - lagLow) + stepBits;
+    stats[at + BITS] = bits;
+    stats[at + COST] = (this.depthOf[node] as number) * bits + (isRaw ? RAW_HEAD_BITS : 0);
   }
 }
 
