@@ -38,6 +38,8 @@ export interface EmbeddedPostgresOptions {
   readonly binaries?: PostgresBinaries;
   /** Listens on the loopback although a socket would do. */
   readonly tcp?: boolean;
+  /** Quick instead of durable: for tests. */
+  readonly scratch?: boolean;
 }
 
 /**
@@ -100,7 +102,8 @@ export class EmbeddedPostgres implements Lifecycle {
       const version = await majorVersion(binaries);
       const endpoint = await chooseEndpoint(directory, this.#options.tcp ?? false);
       const url = connectionUrl(endpoint, { user: USER, password }, database);
-      const server: Server = { directory, binaries, user, version, endpoint, url };
+      const scratch = this.#options.scratch ?? false;
+      const server: Server = { directory, binaries, user, majorVersion: version, endpoint, url, scratch };
       const data = dataDirectory(directory);
       await this.#initialise(server, password);
       const left = await endLeftover(data, this.#clock, () => this.#stopServer(server));
@@ -151,7 +154,7 @@ export class EmbeddedPostgres implements Lifecycle {
 
   /** Makes the cluster beside its place and moves it there whole: a kill in between leaves nothing half made. */
   async #initialise(server: Server, password: string): Promise<void> {
-    const { directory, binaries, user, version } = server;
+    const { directory, binaries, user, majorVersion: version } = server;
     const data = dataDirectory(directory);
     const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
     if (made !== undefined) {
@@ -173,7 +176,7 @@ export class EmbeddedPostgres implements Lifecycle {
     try {
       await run(
         program(binaries, 'initdb'),
-        initArguments(fresh, { user: USER, passwordFile }, version),
+        initArguments(fresh, { user: USER, passwordFile }, server),
         spawnOptions(directory, user),
       );
     } catch (cause) {
@@ -195,7 +198,7 @@ export class EmbeddedPostgres implements Lifecycle {
     // A group of its own: Ctrl-C in a terminal must reach us alone, who then stop the server in order.
     const child = spawn(
       program(server.binaries, 'postgres'),
-      serverArguments(data, server.endpoint, server.version),
+      serverArguments(data, server.endpoint, server),
       { ...spawnOptions(server.directory, server.user), detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
     );
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.add(text));
@@ -278,7 +281,8 @@ interface Server {
   readonly directory: string;
   readonly binaries: PostgresBinaries;
   readonly user: ServerUser | undefined;
-  readonly version: number;
+  readonly majorVersion: number;
+  readonly scratch: boolean;
   readonly endpoint: Endpoint;
   readonly url: string;
 }

@@ -4,14 +4,18 @@ import { join } from 'node:path';
 import { systemClock } from '@millwright/protocol/node';
 import { MemoryLogger } from '@millwright/protocol/testing';
 import pg from 'pg';
+import { Database } from '../store/database.ts';
 import { installedBinaries, type PostgresBinaries } from './binaries.ts';
 import { EmbeddedPostgres } from './embedded-postgres.ts';
+
+const TEMPLATE = 'region_template';
 
 /** A server for the tests of one file, in a folder of its own. */
 export class TestServer {
   readonly server: EmbeddedPostgres;
   readonly logger: MemoryLogger;
   readonly #state: string;
+  #template: Promise<void> | undefined;
   #databases = 0;
 
   private constructor(server: EmbeddedPostgres, logger: MemoryLogger, state: string) {
@@ -24,19 +28,21 @@ export class TestServer {
     const state = await temporaryFolder();
     const logger = new MemoryLogger();
     const server = new EmbeddedPostgres(
-      { state, database: 'test', ...(binaries === undefined ? {} : { binaries }) },
+      { state, database: 'test', scratch: true, ...(binaries === undefined ? {} : { binaries }) },
       { clock: systemClock, logger },
     );
     await server.start();
     return new TestServer(server, logger, state);
   }
 
-  /** @returns the URL of a database that is empty */
+  /** @returns the URL of a database that has the region's tables and nothing in them */
   async newDatabase(): Promise<string> {
+    this.#template ??= this.#makeTemplate();
+    await this.#template;
     this.#databases += 1;
     const name = `test_${this.#databases}`;
-    await this.admin(`create database ${name}`);
-    return this.server.url.replace('/test?', `/${name}?`);
+    await this.admin(`create database ${name} template ${TEMPLATE}`);
+    return this.#urlOf(name);
   }
 
   async admin(statement: string): Promise<void> {
@@ -47,6 +53,18 @@ export class TestServer {
     } finally {
       await client.end();
     }
+  }
+
+  /** The tables are made once and copied: much quicker than making them for every test. */
+  async #makeTemplate(): Promise<void> {
+    await this.admin(`create database ${TEMPLATE}`);
+    const database = new Database({ url: this.#urlOf(TEMPLATE) }, { logger: this.logger });
+    await database.start();
+    await database.stop();
+  }
+
+  #urlOf(database: string): string {
+    return this.server.url.replace('/test?', `/${database}?`);
   }
 
   async stop(): Promise<void> {
