@@ -7,6 +7,7 @@ import { SimulatorConfig, SimulatorsFile } from '../simulators/config.ts';
 import { createSimulator, type Simulator } from '../simulators/simulator.ts';
 import { print } from './print.ts';
 import { table } from './table.ts';
+import { untilTold } from './until-told.ts';
 
 export interface SimulateOptions {
   readonly kind?: string | undefined;
@@ -22,24 +23,24 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Runs simulators until SIGINT, SIGTERM or the end of the process that started this one. */
 export async function runSimulate(options: SimulateOptions, environment: Environment): Promise<void> {
-  const ended = new Promise<void>((end) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(signal, () => end());
+  await untilTold(async (told) => {
+    const logger: Logger = pino({ name: 'simulators' }, pino.destination({ dest: 2, sync: true }));
+    const { configs, folder } = await configsFrom(options, environment);
+    const deps = { clock: systemClock, logger, secret: (name: string) => environment[name], folder };
+    const simulators: Simulator[] = [];
+    for (const config of configs) simulators.push(await createSimulator(config, deps));
+    await writeTypes(simulators, options.typeFile);
+    const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile);
+    try {
+      await startAll(simulators);
+      print(description(simulators));
+      if (readyFile !== undefined) await announce(readyFile, simulators);
+      await told;
+    } finally {
+      if (readyFile !== undefined) await rm(readyFile, { force: true });
+      await stopAll(simulators);
+    }
   });
-  const logger: Logger = pino({ name: 'simulators' }, pino.destination({ dest: 2, sync: true }));
-  const { configs, folder } = await configsFrom(options, environment);
-  const deps = { clock: systemClock, logger, secret: (name: string) => environment[name], folder };
-  const simulators: Simulator[] = [];
-  for (const config of configs) simulators.push(await createSimulator(config, deps));
-  await writeTypes(simulators, options.typeFile);
-  await startAll(simulators);
-  try {
-    print(description(simulators));
-    if (options.readyFile !== undefined) await announce(resolve(options.readyFile), simulators);
-    await ended;
-  } finally {
-    if (options.readyFile !== undefined) await rm(resolve(options.readyFile), { force: true });
-    await stopAll(simulators);
-  }
 }
 
 /** @throws InvalidInputError */

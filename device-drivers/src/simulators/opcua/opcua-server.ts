@@ -96,7 +96,6 @@ export class OpcuaMachineServer implements Lifecycle {
       host,
       hostname: host === '0.0.0.0' || host === '::' ? '' : host,
       port,
-      resourcePath: '/',
       disableDiscovery: true,
       securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
       securityModes: [MessageSecurityMode.None, MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt],
