@@ -5,9 +5,8 @@ import { MAX_EXPONENT, numberForm, POWERS, Scheme } from './decimals.ts';
 import { Shape } from './encode-numbers.ts';
 import { growFloat64, growInt32, growUint8, stepWidth } from './integers.ts';
 import { CORRECTION_BITS, classKey, MIXED } from './layout.ts';
+import { SlotTable } from './slot-table.ts';
 
-/** Points below this number are found by table, others by map. */
-const TABLE_LIMIT = 1 << 20;
 const TWO32 = 0x1_0000_0000;
 /** Small enough that ten-fold growth and the division back never round a decimal to its neighbour. */
 const MAX_TRACKED = 2 ** 50;
@@ -58,9 +57,7 @@ export class PointTracker {
 
   #flags = new Uint8Array(64);
   #stats = new Float64Array(64 * STRIDE);
-  /** Slot plus one by point number. */
-  #table = new Int32Array(1024);
-  readonly #map = new Map<number, number>();
+  readonly #table = new SlotTable();
   readonly #saved = new Float64Array(STRIDE);
   #savedBytes = 0;
 
@@ -68,12 +65,10 @@ export class PointTracker {
     return ((this.#flags[slot] as number) & MIXED_QUALITY) !== 0;
   }
 
+  /** The point's slot; a new one without samples for a point not seen in this frame. */
   slotOf(point: number): number {
-    if (point < this.#table.length) {
-      const slot = (this.#table[point] as number) - 1;
-      if (slot >= 0) return slot;
-    }
-    return this.#find(point);
+    const slot = this.#table.slotOf(point);
+    return slot >= 0 ? slot : this.#add(point);
   }
 
   offerDouble(slot: number, quality: number, value: number): void {
@@ -177,25 +172,14 @@ export class PointTracker {
   }
 
   clear(): void {
-    for (let slot = 0; slot < this.slots; slot++) {
-      const point = this.pointOf[slot] as number;
-      if (point < this.#table.length) this.#table[point] = 0;
-    }
-    this.#map.clear();
+    this.#table.clear(this.pointOf, this.slots);
     this.slots = 0;
   }
 
-  #find(point: number): number {
-    if (point >= TABLE_LIMIT) {
-      const known = this.#map.get(point);
-      if (known !== undefined) return known;
-    } else if (point >= this.#table.length) {
-      this.#table = growInt32(this.#table, point + 1, this.#table.length);
-    }
+  #add(point: number): number {
     const slot = this.slots++;
     if (slot === this.pointOf.length) this.#grow(slot);
-    if (point < TABLE_LIMIT) this.#table[point] = slot + 1;
-    else this.#map.set(point, slot);
+    this.#table.set(point, slot);
     this.pointOf[slot] = point;
     this.countOf[slot] = 0;
     this.nodeOf[slot] = 0;
