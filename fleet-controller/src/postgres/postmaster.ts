@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, delay } from '@millwright/protocol';
@@ -16,12 +17,18 @@ export async function readPostmasterFile(data: string): Promise<PostmasterFile |
   return { pid, ready: lines[7]?.trim() === 'ready' };
 }
 
+/** Whether a process runs; one that has ended and was not yet collected by its parent does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    // No such file system here, or gone in this moment.
+    return process.platform !== 'linux';
   }
 }
 

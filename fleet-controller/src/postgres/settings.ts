@@ -77,12 +77,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   unix_socket_permissions: '0700',
 };
 
-/** For data that nobody will miss after a power cut. */
-const SCRATCH: Readonly<Record<string, string>> = {
-  fsync: 'off',
-  synchronous_commit: 'off',
-  full_page_writes: 'off',
-};
+/** Survives a killed process, not a power cut. */
+const SCRATCH: Readonly<Record<string, string>> = { fsync: 'off', full_page_writes: 'off' };
 
 /** Command-line arguments of `postgres`. */
 export function serverArguments(
