@@ -69,7 +69,7 @@ describe.skipIf(!hasBrowser)('the console in a browser (needs Chromium)', () => 
 
   it('shows live values that move, and a chart', async () => {
     await page.goto(new URL(PUMP, world.ready.console).href);
-    const flow = page.getByRole('row', { name: /^Flow/ }).locator('td.value');
+    const flow = page.getByRole('row', { name: /^Flow/ }).locator('td.value').first();
     await flow.waitFor();
     const before = await flow.textContent();
     await expect.poll(() => flow.textContent(), { timeout: 30_000 }).not.toBe(before);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,8 @@ export async function startWorld(
   options: { readonly state?: string; readonly portBase?: number } = {},
 ): Promise<RunningWorld> {
   const folder = options.state ?? mkdtempSync(join(tmpdir(), 'millwright-world-'));
+  // The database server runs as a user of its own, who must be able to reach its folder.
+  chmodSync(folder, 0o755);
   const readyFile = join(folder, 'ready-for-tests.json');
   rmSync(readyFile, { force: true });
   const portBase = options.portBase ?? (await freePortBase());

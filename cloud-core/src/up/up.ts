@@ -250,6 +250,7 @@ export class Up {
   async #awaitValues(world: World, signal: AbortSignal, say: (text: string) => void): Promise<void> {
     const deadline = this.#deps.clock.monotonicMs() + FIRST_VALUES_TIMEOUT_MS;
     const token = await this.#apiToken();
+    let said = '';
     for (;;) {
       const seen = await Promise.all(
         world.regions.map((region) =>
@@ -259,7 +260,9 @@ export class Up {
       const gatewaysSeen = new Set(seen.flatMap((region) => region?.gateways ?? []));
       const waiting = seen.flatMap((region) => region?.silent ?? []);
       if (gatewaysSeen.size >= world.gateways.length && waiting.length === 0) return;
-      say(waiting.length > 0 ? `waiting for ${waiting.join(', ')}` : 'waiting for the gateways');
+      const text = waiting.length > 0 ? `waiting for ${waiting.join(', ')}` : 'waiting for the gateways';
+      if (text !== said) say(text);
+      said = text;
       if (this.#deps.clock.monotonicMs() > deadline) {
         throw new UnavailableError(
           'NO_VALUES',
