@@ -257,6 +257,29 @@ describe('after a fault of the network', () => {
     expect(samplesLost(gateway.gateway)).toBe(0);
   });
 
+  test('a handshake cut at any byte harms neither side', async () => {
+    const gateway = await startGateway({ addresses: [] });
+    const { peerId } = region.identity;
+    const address = `127.0.0.1:${proxy.port}`;
+    for (let lifeBytes = 1; lifeBytes < 4500; lifeBytes += 151) {
+      proxy.weather = { lifeBytes };
+      const connection = await gateway.host.connect(address, { peerId }).catch((error) => {
+        expect(error).toMatchObject({ code: 'PEER_UNREACHABLE' });
+      });
+      // The side that dialled may be done before the other is.
+      if (connection !== undefined) {
+        const schemas = { receive: UplinkDown, send: UplinkUp };
+        await connection.open(PROTOCOLS.uplink, schemas).then(
+          (channel) => channel.receive().catch(() => undefined),
+          (error) => expect(error).toMatchObject({ code: 'PEER_UNREACHABLE' }),
+        );
+      }
+    }
+    proxy.weather = {};
+    const connection = await gateway.host.connect(address, { peerId });
+    expect(connection.isOpen).toBe(true);
+  });
+
   test('a half-open link is noticed at both ends and replaced', async () => {
     const gateway = await startEnrolled();
     proxy.weather = { blackhole: true };

@@ -13,9 +13,11 @@ export interface Weather {
   readonly blackhole: boolean;
   /** Refuses new connections by closing them at once. */
   readonly refuse: boolean;
+  /** A new connection dies after so many bytes in either direction; 0 = never. */
+  readonly lifeBytes: number;
 }
 
-const FAIR: Weather = { latencyMs: 0, bytesPerSecond: 0, blackhole: false, refuse: false };
+const FAIR: Weather = { latencyMs: 0, bytesPerSecond: 0, blackhole: false, refuse: false, lifeBytes: 0 };
 /** What a slow direction may hold before the sender is made to wait, like a router's queue. */
 const QUEUE_BYTES = 256 * 1024;
 
@@ -105,6 +107,8 @@ export class TcpProxy {
     }
     const link = new Link(client, connect(this.#target), () => this.#weather);
     this.#links.add(link);
+    const { lifeBytes } = this.#weather;
+    if (lifeBytes > 0) for (const way of ['up', 'down'] as const) link.truncateAfter(lifeBytes, way);
     link.onEnd(() => {
       this.#links.delete(link);
       this.#closedBytes.up += link.bytes.up;

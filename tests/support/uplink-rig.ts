@@ -7,6 +7,7 @@ import {
   type DeviceStatusSource,
   type Journal,
   JournalConfig,
+  type KvFile,
   KvJournal,
   type LiveSource,
   MemoryKvFile,
@@ -185,13 +186,14 @@ class Listened<T> {
 }
 
 export interface GatewayEndOptions extends Timing {
-  /** Where the region is; a function so that a proxy may come between. */
   readonly addresses: readonly string[];
   readonly token?: string;
   readonly name?: string;
   readonly commands?: UplinkDeps['commands'];
   readonly points?: number;
   readonly journal?: Partial<JournalConfig>;
+  /** False for a gateway that does not look for its region until `uplink.start()`. */
+  readonly connect?: boolean;
 }
 
 /** The gateway's end: a journal, a catalogue, devices, live values, and the uplink over them. */
@@ -207,12 +209,7 @@ export class GatewayEnd {
   readonly #devices: Listened<DeviceStatus>;
   readonly #batch = new SampleBatch(8192);
 
-  private constructor(
-    stateDir: string,
-    identity: HostIdentity,
-    kv: MemoryKvFile,
-    options: GatewayEndOptions,
-  ) {
+  private constructor(stateDir: string, identity: HostIdentity, kv: KvFile, options: GatewayEndOptions) {
     this.stateDir = stateDir;
     this.gateway = gatewayIdOf(identity.publicKey);
     const { clock, logger } = { clock: systemClock, logger: this.logger };
@@ -254,7 +251,10 @@ export class GatewayEnd {
   }
 
   /** @param from another gateway whose state folder and journal it takes over, as after a restart or a copied disk */
-  static async start(options: GatewayEndOptions, from?: { stateDir: string; kv: MemoryKvFile }) {
+  static async start(
+    options: GatewayEndOptions,
+    from?: { readonly stateDir?: string; readonly kv?: KvFile },
+  ) {
     const stateDir = from?.stateDir ?? (await mkdtemp(join(tmpdir(), 'uplink-')));
     const kv = from?.kv ?? new MemoryKvFile();
     const identity = await loadOrCreateIdentity(stateDir);
@@ -262,7 +262,7 @@ export class GatewayEnd {
     if (options.token !== undefined) await end.putToken(options.token);
     await end.journal.start();
     await end.host.start();
-    await end.uplink.start();
+    if (options.connect !== false) await end.uplink.start();
     return Object.assign(end, { kv });
   }
 

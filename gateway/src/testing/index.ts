@@ -2,6 +2,7 @@
 export { JournalConfig } from '../journal/config.ts';
 export type { Journal } from '../journal/journal.ts';
 export { DenoKvFile } from '../journal/kv/deno-kv.ts';
+export type { KvFile } from '../journal/kv/kv.ts';
 export { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 export { KvJournal } from '../journal/kv-journal.ts';
 export { tokenFile } from '../uplink/enrolment.ts';

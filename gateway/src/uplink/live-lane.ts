@@ -43,26 +43,23 @@ export class LiveLane {
     this.#deps = deps;
   }
 
-  /** Sends until the signal aborts. A stream that fails alone is opened again after a while. Rejects with the reason. */
-  async run(signal: AbortSignal): Promise<never> {
+  /** Sends until the signal aborts; never rejects. A stream that fails alone is opened again after a while. */
+  async run(signal: AbortSignal): Promise<void> {
     const { connection, source, clock, logger } = this.#deps;
     const unsubscribe = source.onDirty(this.#wake.set);
-    try {
-      for (;;) {
-        try {
-          await this.#send(await connection.open(PROTOCOLS.live, SCHEMAS, { signal }), signal);
-        } catch (error) {
-          signal.throwIfAborted();
-          logger.debug({ err: error }, 'live stream lost');
-        }
-        await delay(clock, REOPEN_AFTER_MS, { signal });
+    while (!signal.aborted) {
+      try {
+        await this.#send(await connection.open(PROTOCOLS.live, SCHEMAS, { signal }), signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        logger.debug({ err: error }, 'live stream lost');
+        await delay(clock, REOPEN_AFTER_MS, { signal }).catch(() => undefined);
       }
-    } finally {
-      unsubscribe();
     }
+    unsubscribe();
   }
 
-  async #send(channel: Channel<never, LiveUp>, signal: AbortSignal): Promise<void> {
+  async #send(channel: Channel<never, LiveUp>, signal: AbortSignal): Promise<never> {
     const { source, clock } = this.#deps;
     source.markAllDirty();
     this.#wake.set();

@@ -282,7 +282,7 @@ export class Uplink implements Lifecycle {
     } finally {
       both.abort();
       signal.removeEventListener('abort', stop);
-      await Promise.allSettled([sendingLive]);
+      await sendingLive;
     }
   }
 

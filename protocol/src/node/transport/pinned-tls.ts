@@ -102,15 +102,18 @@ class PinnedTls implements ConnectionEncrypter {
     options: SecureConnectionOptions = {},
   ): Promise<SecuredConnection> {
     duplex.on('error', (error) => socket.destroy(error));
+    // There must be a listener at every moment: an error that nobody hears ends the process.
+    socket.on('error', (error) => transport.abort(error));
     try {
       await handshake(socket, options.signal);
       const remotePeer = await this.#verify(socket, options.remotePeer);
       options.signal?.throwIfAborted();
+      if (transport.status !== 'open' || socket.destroyed) {
+        throw new UnavailableError('TLS_HANDSHAKE', 'the connection was lost in the handshake');
+      }
       return { remotePeer, connection: new TlsStream({ transport, socket, ...this.#options }) };
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error));
-      // A socket that fails while it is being torn down has nobody left to tell.
-      socket.on('error', () => socket.destroy());
       socket.destroy();
       transport.abort(reason);
       throw reason;

@@ -74,7 +74,6 @@ export class TlsStream extends AbstractMessageStream {
     const stopWatching = this.#watchSilence(parts.clock, parts.silenceMs);
     socket.on('data', (bytes: Uint8Array) => this.onData(bytes));
     socket.on('drain', () => this.safeDispatchEvent('drain'));
-    socket.on('error', (error) => transport.abort(error));
     socket.on('close', () => {
       stopWatching();
       this.#closeTransport().catch((error: Error) => transport.abort(error));
