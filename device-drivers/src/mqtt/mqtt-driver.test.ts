@@ -273,6 +273,7 @@ describe('mqtt driver', () => {
     link.listener?.(true);
     link.say('lwt', 'offline');
     link.say('t', '1');
+    link.say('lwt', 'offline');
     expect(last(0)).toEqual([null, 'bad', 'disconnected']);
     link.say('lwt', 'online');
     link.say('t', '1');
