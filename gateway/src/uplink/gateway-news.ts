@@ -1,9 +1,6 @@
 import { type DeviceStatus, MAX_ITEMS_PER_MESSAGE, type UplinkUp } from '@millwright/protocol';
 import type { CatalogSource, DeviceStatusSource } from './ports.ts';
 
-/** Lines are up to about a kilobyte each; a message holds 256 of them. */
-const LINES_PER_MESSAGE = Math.min(200, MAX_ITEMS_PER_MESSAGE);
-
 /**
  * What the region must know beside the entries: the catalogue's new lines and the devices' states.
  * Changes are kept by device until they are asked for, so that a slow link gets the newest state, not each of them.
@@ -55,11 +52,11 @@ export class GatewayNews {
     this.#changed.clear();
     this.#listed = new Set(statuses.map((status) => status.device));
     if (isSameList && changed.length === 0) return;
-    for (let from = 0; from === 0 || from < changed.length; from += LINES_PER_MESSAGE) {
-      const isLast = from + LINES_PER_MESSAGE >= changed.length;
+    for (let from = 0; from === 0 || from < changed.length; from += MAX_ITEMS_PER_MESSAGE) {
+      const isLast = from + MAX_ITEMS_PER_MESSAGE >= changed.length;
       yield {
         type: 'devices',
-        devices: changed.slice(from, from + LINES_PER_MESSAGE),
+        devices: changed.slice(from, from + MAX_ITEMS_PER_MESSAGE),
         complete: !isSameList && isLast,
         ...(isSameList || isLast ? {} : { partial: true }),
       };
@@ -71,7 +68,7 @@ export class GatewayNews {
     const lines = this.#catalog.entries();
     while (this.#catalogSent < lines.length) {
       const from = this.#catalogSent;
-      const entries = lines.slice(from, from + LINES_PER_MESSAGE);
+      const entries = lines.slice(from, from + MAX_ITEMS_PER_MESSAGE);
       this.#catalogSent += entries.length;
       yield { type: 'catalog', from, entries };
     }

@@ -99,8 +99,10 @@ describe('two hosts', () => {
     const region = await startedHost();
     const gateway = await startedHost({ listen: [] });
     const port = /tcp\/(\d+)/.exec(addressOf(region))?.[1];
-    const connection = await gateway.connect(`127.0.0.1:${port}`, { peerId: region.peerId });
-    expect(connection.isOpen).toBe(true);
+    for (const name of ['127.0.0.1', 'localhost']) {
+      const connection = await gateway.connect(`${name}:${port}`, { peerId: region.peerId });
+      expect(connection.isOpen).toBe(true);
+    }
     await expect(gateway.connect('not an address', { peerId: region.peerId })).rejects.toMatchObject({
       code: 'ADDRESS_INVALID',
       hint: expect.stringContaining('host:port'),

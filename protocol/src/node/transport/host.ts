@@ -1,17 +1,17 @@
 import { identify } from '@libp2p/identify';
-import type { Connection, Libp2p, PeerId, StreamMuxerFactory } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
+import type { Connection, Libp2p, StreamMuxerFactory } from '@libp2p/interface';
 import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { Clock } from '../../clock.ts';
-import { InvalidInputError, UnauthorizedError, UnavailableError } from '../../errors.ts';
+import { UnavailableError } from '../../errors.ts';
 import type { Lifecycle } from '../../lifecycle.ts';
 import type { Logger } from '../../logger.ts';
 import type { HostIdentity } from '../identity.ts';
+import { addressOf, dialError, listenError } from './address.ts';
 import { Channel, type ChannelSchemas } from './channel.ts';
+import { type HostConnection, Libp2pConnection, MAX_CHANNELS_PER_CONNECTION } from './connection.ts';
 import { pinnedTls } from './pinned-tls.ts';
 
 export interface HostOptions {
@@ -26,27 +26,6 @@ export interface HostOptions {
   readonly keepAliveMs?: number;
   /** A connection on which nothing arrives for so long is dead. @default 15000 */
   readonly silenceMs?: number;
-}
-
-/** A connection to an authenticated peer. */
-export interface HostConnection {
-  readonly peerId: string;
-  /** Raw Ed25519 key of the peer, 32 bytes. */
-  readonly publicKey: Uint8Array;
-  /** Multiaddr. */
-  readonly remoteAddress: string;
-  readonly isOpen: boolean;
-  /** @throws UnavailableError `PEER_UNREACHABLE` */
-  open<In, Out>(
-    protocol: string,
-    schemas: ChannelSchemas<In, Out>,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<Channel<In, Out>>;
-  /** Calls `listener` once when the connection is gone, at once when it is already. */
-  onClose(listener: () => void): void;
-  /** Ends the connection after what was sent. */
-  close(): Promise<void>;
-  abort(reason: Error): void;
 }
 
 export type ChannelHandler<In, Out> = (
@@ -92,7 +71,6 @@ const DEFAULT_SILENCE_MS = 15_000;
 const SETUP_WITHIN_MS = 25_000;
 /** Bounds what one stream can make this process hold. */
 const MAX_WINDOW_BYTES = 1024 * 1024;
-const MAX_CHANNELS_PER_CONNECTION = 64;
 
 export function createHost(options: HostOptions): Host {
   return new Libp2pHost(options);
@@ -238,62 +216,6 @@ class Libp2pHost implements Host {
   }
 }
 
-class Libp2pConnection implements HostConnection {
-  readonly peerId: string;
-  readonly publicKey: Uint8Array;
-  readonly remoteAddress: string;
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-    this.peerId = connection.remotePeer.toString();
-    this.publicKey = rawKeyOf(connection.remotePeer);
-    this.remoteAddress = connection.remoteAddr.toString();
-  }
-
-  get isOpen(): boolean {
-    return this.#connection.status === 'open';
-  }
-
-  async open<In, Out>(
-    protocol: string,
-    schemas: ChannelSchemas<In, Out>,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<Channel<In, Out>> {
-    try {
-      const stream = await this.#connection.newStream(protocol, {
-        maxOutboundStreams: MAX_CHANNELS_PER_CONNECTION,
-        ...options,
-      });
-      return new Channel(stream, schemas);
-    } catch (cause) {
-      options.signal?.throwIfAborted();
-      throw new UnavailableError(
-        'PEER_UNREACHABLE',
-        `cannot open ${protocol} to ${this.peerId}: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
-
-  onClose(listener: () => void): void {
-    if (this.isOpen) this.#connection.addEventListener('close', listener, { once: true });
-    else listener();
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.#connection.close();
-    } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  abort(reason: Error): void {
-    this.#connection.abort(reason);
-  }
-}
-
 /** Only the side that dialled keeps asking: the other hears the questions. Its one question tells it the round-trip time. */
 function keptAliveYamux(keepAliveMs: number): () => StreamMuxerFactory {
   const once = 24 * 3_600_000;
@@ -316,57 +238,4 @@ function keptAliveYamux(keepAliveMs: number): () => StreamMuxerFactory {
       return muxer;
     },
   });
-}
-
-function addressOf(address: string, peerId: string): Multiaddr {
-  const named = /^\[?([^/\]]+)\]?:(\d{1,5})$/.exec(address);
-  const [, name, port] = named ?? [];
-  const kind = name?.includes(':') ? 'ip6' : /^[\d.]+$/.test(name ?? '') ? 'ip4' : 'dns';
-  try {
-    const target = multiaddr(named ? `/${kind}/${name}/tcp/${port}` : address);
-    const stated = target.getComponents().findLast((component) => component.name === 'p2p')?.value;
-    if (stated === undefined) return target.encapsulate(`/p2p/${peerIdFromString(peerId).toString()}`);
-    if (stated === peerId) return target;
-  } catch (cause) {
-    throw new InvalidInputError('ADDRESS_INVALID', `"${address}" is not an address: ${messageOf(cause)}`, {
-      hint: 'write host:port or a multiaddr such as /dns/region.example/tcp/4100',
-      cause,
-    });
-  }
-  throw new InvalidInputError('ADDRESS_INVALID', `the address ${address} names another host than ${peerId}`);
-}
-
-function dialError(target: Multiaddr, cause: unknown): Error {
-  const text = allMessages(cause);
-  if (text.includes('PEER_MISMATCH')) {
-    return new UnauthorizedError('PEER_MISMATCH', `somebody else answers at ${target.toString()}: ${text}`, {
-      hint: 'check the address; if the host was set up anew, enrol with a new token',
-      cause,
-    });
-  }
-  return new UnavailableError('PEER_UNREACHABLE', `cannot reach ${target.toString()}: ${text}`, { cause });
-}
-
-function listenError(listen: readonly string[], cause: unknown): Error {
-  const text = allMessages(cause);
-  const inUse = text.includes('EADDRINUSE');
-  return new UnavailableError(
-    inUse ? 'PORT_IN_USE' : 'LISTEN_FAILED',
-    `cannot listen on ${listen.join(', ')}: ${text}`,
-    { cause, ...(inUse ? { hint: 'another process has the port: end it or choose another port' } : {}) },
-  );
-}
-
-function rawKeyOf(peer: PeerId): Uint8Array {
-  if (peer.type === 'Ed25519') return peer.publicKey.raw;
-  throw new UnauthorizedError('PEER_CERTIFICATE', `the key of ${peer.toString()} is not Ed25519`);
-}
-
-function allMessages(error: unknown): string {
-  if (error instanceof AggregateError) return [error.message, ...error.errors.map(allMessages)].join('; ');
-  return messageOf(error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
