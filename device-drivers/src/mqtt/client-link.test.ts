@@ -3,7 +3,7 @@ import { MemoryLogger } from '@millwright/protocol/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { MqttClientLink } from './client-link.ts';
 import { describeMqttLink } from './link-contract.ts';
-import { LoopbackBroker } from './loopback-broker.ts';
+import { LoopbackBroker } from './loopback-broker.fixture.ts';
 
 async function linkTo(broker: LoopbackBroker, logger = new MemoryLogger()) {
   await broker.start();

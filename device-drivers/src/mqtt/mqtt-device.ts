@@ -7,7 +7,7 @@ import {
 } from '@millwright/protocol';
 import { JSONPathEnvironment, type JSONPathQuery } from 'json-p3';
 import type { DriverDevice } from '../driver.ts';
-import { expandTopic, hasWildcard } from './topic.ts';
+import { expandTopic } from './topic.ts';
 
 const jsonPath = new JSONPathEnvironment();
 
@@ -48,12 +48,6 @@ export class MqttDevice {
       }
       const where = `device "${id}", point "${pointId}"`;
       const commandTopic = spec.command && expandTopic(spec.command.topic, connect.base);
-      if (commandTopic !== undefined && hasWildcard(commandTopic)) {
-        throw new InvalidInputError(
-          'TOPIC_WILDCARD',
-          `${where}: command topic "${commandTopic}" has a wildcard`,
-        );
-      }
       return {
         id: pointId,
         no,

@@ -33,7 +33,8 @@ export class MqttDriver implements Driver {
   readonly #devices = new Map<DeviceSlug, MqttDevice>();
   readonly #routes = new Map<string, Route>();
   readonly #connect: DriverDevice<'mqtt'>['spec']['connect'];
-  readonly #batch = new SampleBatch(BATCH_ROWS);
+  #batch = new SampleBatch(BATCH_ROWS);
+  #spare: SampleBatch | undefined;
   readonly #warned = new Set<string>();
   #link: MqttLink | undefined;
   #unsubscribe: (() => void)[] = [];
@@ -275,9 +276,14 @@ export class MqttDriver implements Driver {
   }
 
   #flush(): void {
-    if (this.#batch.length === 0) return;
-    this.#deps.sink(this.#batch);
-    this.#batch.clear();
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    // What takes the samples may publish on the same broker, whose message then comes in the middle of this.
+    this.#batch = this.#spare ?? new SampleBatch(BATCH_ROWS);
+    this.#spare = undefined;
+    this.#deps.sink(batch);
+    batch.clear();
+    this.#spare = batch;
   }
 
   #warnOnce(key: string, fields: Readonly<Record<string, unknown>>): void {

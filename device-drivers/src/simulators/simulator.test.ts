@@ -6,7 +6,7 @@ import { systemClock } from '@millwright/protocol/node';
 import { MemoryLogger } from '@millwright/protocol/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conversation } from '../cli/conversation.ts';
-import { LoopbackBroker } from '../mqtt/loopback-broker.ts';
+import { LoopbackBroker } from '../mqtt/loopback-broker.fixture.ts';
 import { SimulatorConfig, SimulatorsFile } from './config.ts';
 import { readRecording } from './replay/recording.ts';
 import { pointNames } from './replay/replay.ts';
@@ -148,7 +148,7 @@ describe('simulators through the real drivers', () => {
     await everyPointGood(conversation);
     await writesAndReadsBack(conversation, 'setpoint', 23.5);
     await writesAndReadsBack(conversation, 'relay', true);
-    expect(conversation.sampleOf(id('automatic'))?.v).toBe(false);
+    await vi.waitFor(() => expect(conversation.sampleOf(id('automatic'))?.v).toBe(false), patience);
     await simulator.stop();
     await vi.waitFor(() => expect(conversation.offlineBecause).toContain('announced offline'), patience);
   });

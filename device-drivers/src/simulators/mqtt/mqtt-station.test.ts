@@ -1,7 +1,7 @@
 import { MemoryClock, MemoryLogger } from '@millwright/protocol/testing';
 import { connectAsync } from 'mqtt';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { LoopbackBroker } from '../../mqtt/loopback-broker.ts';
+import { LoopbackBroker } from '../../mqtt/loopback-broker.fixture.ts';
 import { Room } from '../machines/room.ts';
 import { shippedType } from '../shipped-types.ts';
 import { MqttStation } from './mqtt-station.ts';
