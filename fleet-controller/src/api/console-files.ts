@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context, MiddlewareHandler } from 'hono';
 import type { ApiConfig, ApiEnv } from './environment.ts';
 import { problem } from './problem.ts';
 
@@ -19,19 +20,20 @@ const NOT_BUILT = `<!doctype html>
 </html>
 `;
 
+function keepAssets(path: string, context: Context): void {
+  context.header('cache-control', path.includes('/assets/') ? IMMUTABLE : 'no-cache');
+}
+
 /** The built console: its files, and its page for every other path, because routes are the console's own. */
 export function serveConsole(api: OpenAPIHono<ApiEnv>, config: ApiConfig): void {
   const root = config.consoleDirectory;
   const page = join(root, 'index.html');
-  api.use(
-    '*',
-    serveStatic({
-      root,
-      onFound: (path, context) => {
-        context.header('cache-control', path.includes('/assets/') ? IMMUTABLE : 'no-cache');
-      },
-    }),
-  );
+  let files: MiddlewareHandler<ApiEnv> | undefined;
+  api.use('*', (context, next) => {
+    // It may be built while the region runs; until then there is no folder to serve.
+    if (files === undefined && existsSync(root)) files = serveStatic({ root, onFound: keepAssets });
+    return files === undefined ? next() : files(context, next);
+  });
   api.get('*', async (context) => {
     if (/^\/(api|assets)\//.test(context.req.path)) {
       return problem(context, 404, 'NOT_FOUND', `there is nothing at ${context.req.path}`);

@@ -56,15 +56,17 @@ export class EnrolmentTokens {
   }
 
   async list(page: Page) {
-    const before = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : parseCursor(page.cursor)[0];
+    const after = page.cursor === undefined ? 0 : parseCursor(page.cursor)[0];
     const { rows } = await onDatabase(() =>
       sql<TokenRow>`
         select t.id, t.site, t.created_at_ms, t.created_by, t.expires_at_ms, t.uses, t.uses_left,
           array(select g.id from enrolment_uses u join gateways g on g.key = u.gateway where u.token = t.id) as used_by
-        from enrolment_tokens t where t.created_at_ms < ${before}::int8
-        order by t.created_at_ms desc, t.id limit ${page.limit + 1}`.execute(this.#database.read),
+        from enrolment_tokens t
+        order by t.created_at_ms desc, t.id limit ${page.limit + 1} offset ${after}`.execute(
+        this.#database.read,
+      ),
     );
-    return pageOf(rows, page.limit, tokenView, (row) => formatCursor([row.created_at_ms, 0, 0, 0]));
+    return pageOf(rows, page.limit, tokenView, () => formatCursor([after + page.limit, 0, 0, 0]));
   }
 
   /** @returns false when there is no such token */
