@@ -13,7 +13,6 @@ const Stored = z.object({
   machine: z.string(),
   date: z.string(),
 });
-type Stored = z.infer<typeof Stored>;
 
 /** `docs/benchmarks.json`: every figure by its key, with how, where and when it was measured. */
 export const BenchmarkFile = z.record(z.string(), Stored);
