@@ -5,7 +5,11 @@ import pino from 'pino';
 import manifest from '../package.json' with { type: 'json' };
 import { readGatewayConfig } from './config.ts';
 import { Gateway } from './gateway.ts';
+import { collectStartUpGarbage } from './service/start-up-garbage.ts';
 import { readSite } from './site.ts';
+
+/** By then the uplink is loaded and has tried to connect. */
+const SETTLED_AFTER_MS = 5000;
 
 export interface RunOptions {
   readonly config: string;
@@ -43,7 +47,9 @@ export async function runGateway(
   if (!ended.signal.aborted) {
     if (options.readyFile !== undefined) await writeReady(options.readyFile, { ...gateway.addresses });
     logger.info({ ...gateway.addresses, devices: site.length, state: options.state }, 'the gateway runs');
+    const cancel = systemClock.after(SETTLED_AFTER_MS, collectStartUpGarbage);
     await ended.promise;
+    cancel();
   }
   logger.info('stopping');
   await gateway.stop();
