@@ -1,5 +1,6 @@
+import ucum from '@lhncbc/ucum-lhc';
 import { describe, expect, it } from 'vitest';
-import { convertUnit, UnitCode } from './unit.ts';
+import { convertUnit, EVERYDAY_UNITS, UnitCode } from './unit.ts';
 
 describe('a unit', () => {
   it.each([
@@ -23,6 +24,10 @@ describe('a unit', () => {
     'By',
   ])('may be UCUM code %s', (code) => {
     expect(UnitCode.parse(code)).toBe(code);
+  });
+
+  it.each(EVERYDAY_UNITS)('taken without asking, %s, is one the library knows', (code) => {
+    expect(ucum.UcumLhcUtils.getInstance().validateUnitString(code).status).toBe('valid');
   });
 
   it.each(['', 'kWh', '°C', 'rpm!', 'foo', ' V', 'V/', 5, 'x'.repeat(65)])('may not be %j', (code) => {
