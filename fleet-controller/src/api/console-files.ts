@@ -16,7 +16,7 @@ const NOT_BUILT = `<!doctype html>
 <title>Millwright: console not built</title>
 <h1>The console is not built yet</h1>
 <p>This region runs and its API answers. Build its web console once, then reload this page:</p>
-<pre>npm run build:console --workspace @millwright/fleet-controller</pre>
+<pre>npm run build --workspace @millwright/fleet-controller</pre>
 </html>
 `;
 

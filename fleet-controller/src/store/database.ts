@@ -92,8 +92,11 @@ export class Database implements Lifecycle {
       ...(withinMs > 0 ? { statement_timeout: withinMs } : {}),
       types: { getTypeParser },
     });
-    // An idle connection that broke is replaced at the next query; the query that meets a broken one throws.
-    pool.on('error', (error) => this.#logger.debug({ err: error }, 'an idle database connection ended'));
+    // A query that meets a broken connection throws; the connection is replaced at the next one. These only keep the
+    // process from ending: the pool listens to idle connections, nobody to those in use.
+    const note = (error: Error) => this.#logger.debug({ err: error }, 'a database connection ended');
+    pool.on('error', note);
+    pool.on('connect', (client) => client.on('error', note));
     return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   }
 
