@@ -1,18 +1,22 @@
+import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 
 /**
  * A Modbus TCP server of 65,536 holding registers per unit that all count up, as fast as sockets allow: the benchmark
- * must measure the gateway, not its peer. Run as a process: prints its port.
+ * must measure the gateway, not its peer. Run as a process with how many ports it should open (default 1): prints
+ * them on one line.
  */
-const server = createServer((socket) => serve(socket));
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  if (address !== null && typeof address === 'object') console.log(address.port);
-});
+const HEADER_BYTES = 7;
+const ports = await Promise.all(Array.from({ length: Number(process.argv[2] ?? 1) }, listen));
+console.log(ports.join(' '));
 process.once('disconnect', () => process.exit(0));
 
-const HEADER_BYTES = 7;
-
+async function listen(): Promise<number> {
+  const server = createServer((socket) => serve(socket)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return address !== null && typeof address === 'object' ? address.port : 0;
+}
 function serve(socket: Socket): void {
   let pending = Buffer.alloc(0);
   socket.setNoDelay(true);
