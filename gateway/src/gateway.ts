@@ -13,6 +13,7 @@ import {
 } from '@millwright/protocol';
 import type { Host, HostIdentity } from '@millwright/protocol/node';
 import type { ApiSources } from './api/sources.ts';
+import { Ballast } from './ballast.ts';
 import type { MqttBroker } from './broker/broker.ts';
 import type { LocalBrokerLink } from './broker/local-link.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
@@ -62,9 +63,11 @@ export class Gateway implements Lifecycle {
   readonly #deps: GatewayDeps;
   readonly #options: GatewayOptions;
   readonly #files: ReturnType<typeof stateFiles>;
+  readonly #ballast: Ballast;
   readonly #startedAtMs: number;
   #lock: StateLock | undefined;
-  #stores: readonly Kv[] = [];
+  #stateStore: Kv | undefined;
+  #catalogCopy: Kv | undefined;
   #lanes: Lanes | undefined;
   #broker: { readonly broker: MqttBroker; readonly link: LocalBrokerLink } | undefined;
   /** What looks outwards, in the order it was started. */
@@ -78,6 +81,7 @@ export class Gateway implements Lifecycle {
     this.#deps = deps;
     this.#options = options;
     this.#files = stateFiles(options.stateDir);
+    this.#ballast = new Ballast({ path: this.#files.ballast, logger: this.#log() });
     this.#startedAtMs = deps.clock.wallMs();
   }
 
@@ -117,11 +121,9 @@ export class Gateway implements Lifecycle {
   }
 
   async #begin(options: { readonly signal?: AbortSignal }): Promise<void> {
-    const { site, stateDir, pid, version } = this.#options;
-    this.#lock = await lockState(stateDir, pid);
-    const lanes = await this.#openLanes();
+    const { site, version } = this.#options;
+    const lanes = await this.#ballast.lift(() => this.#openLanes(options));
     this.#lanes = lanes;
-    await lanes.start(options);
     void lanes.events.note('gateway.started', `gateway ${version} started`, { data: { version } });
     // Devices behind the gateway's own broker need it first; all others need not wait for it to load.
     if (site.some(isLocalMqtt)) await this.#openBroker();
@@ -130,23 +132,36 @@ export class Gateway implements Lifecycle {
     const mqtt = await this.#openBroker();
     const http = await this.#openWindows(lanes, options);
     this.#addresses = { http, mqtt };
+    await this.#ballast.load();
+    lanes.journal.onFault((fault) => {
+      if (fault === undefined) void this.#ballast.load();
+    });
   }
 
-  async #openLanes(): Promise<Lanes> {
+  async #openLanes(options: { readonly signal?: AbortSignal }): Promise<Lanes> {
     const { clock, logger, modules = DRIVER_MODULES } = this.#deps;
-    const { config, variables } = this.#options;
-    const log = this.#log();
-    const [stateStore, catalogCopy] = await Promise.all([
-      openStore(new DenoKvFile(this.#files.state), log),
-      openStore(new DenoKvFile(this.#files.catalogCopy), log),
-    ]);
-    this.#stores = [stateStore, catalogCopy];
-    const journalFile = new DenoKvFile(this.#files.journal);
-    const localBroker = () => this.#broker?.link;
-    const secret = (name: string) => variables[name];
-    const driverDir = this.#files.drivers;
-    const stores = { journalFile, stateStore, catalogCopy };
-    return new Lanes({ clock, logger, modules, ...stores, localBroker, secret, driverDir }, config);
+    const { config, variables, stateDir, pid } = this.#options;
+    const { state, catalogCopy: copy, journal, drivers } = this.#files;
+    this.#lock ??= await lockState(stateDir, pid);
+    this.#stateStore ??= await openStore(new DenoKvFile(state), this.#log());
+    this.#catalogCopy ??= await openStore(new DenoKvFile(copy), this.#log());
+    const lanes = new Lanes(
+      {
+        ...{ clock, logger, modules, stateStore: this.#stateStore, catalogCopy: this.#catalogCopy },
+        journalFile: new DenoKvFile(journal),
+        localBroker: () => this.#broker?.link,
+        secret: (name) => variables[name],
+        driverDir: drivers,
+      },
+      config,
+    );
+    try {
+      await lanes.start(options);
+    } catch (error) {
+      await lanes.stop();
+      throw error;
+    }
+    return lanes;
   }
 
   /** @returns `host:port` */
@@ -272,7 +287,8 @@ export class Gateway implements Lifecycle {
     const stores: Lifecycle = {
       start: async () => undefined,
       stop: async () => {
-        for (const store of this.#stores) await store.close();
+        await this.#stateStore?.close();
+        await this.#catalogCopy?.close();
         await this.#lock?.release();
       },
     };

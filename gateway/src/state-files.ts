@@ -8,6 +8,7 @@ export function stateFiles(stateDir: string) {
     state: join(stateDir, 'state.kv'),
     catalogCopy: join(stateDir, 'catalog-copy.kv'),
     apiToken: join(stateDir, 'api-token'),
+    ballast: join(stateDir, 'ballast'),
     drivers: join(stateDir, 'drivers'),
   } as const;
 }
