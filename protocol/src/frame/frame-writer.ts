@@ -193,7 +193,8 @@ export class FrameWriter {
     }
     const order = this.#order.subarray(0, used);
     if (!isSorted) order.sort();
-    const slots = Int32Array.from(order, (point) => points.slotOf(point));
+    const slots = new Int32Array(used);
+    for (let index = 0; index < used; index++) slots[index] = points.slotOf(order[index] as number);
     this.#places = growInt32(this.#places, points.slots, 0);
     const places = this.#places;
     let place = 0;
