@@ -150,12 +150,13 @@ for (const { name, binaries } of TEST_SERVERS) {
       ]);
     });
 
-    test('does not mind a pid file whose pid is somebody else by now', async () => {
+    test('does not mind files of a dead server whose pid is somebody else by now', async () => {
       const first = make();
       await first.start();
       await first.stop();
-      const file = join(state, 'postgres', 'data', 'postmaster.pid');
-      await writeFile(file, `${process.pid}\n${join(state, 'postgres', 'data')}\n1\n5432\n\n\n\nready\n`);
+      const words = `${process.pid}\n${join(state, 'postgres', 'data')}\n1\n5432\n\n\n\nready\n`;
+      await writeFile(join(state, 'postgres', 'data', 'postmaster.pid'), words);
+      await writeFile(join(state, 'postgres', '.s.PGSQL.5432.lock'), words);
       const second = make();
       await second.start();
       expect(await query(second.url, 'select 1 as v')).toEqual([{ v: 1 }]);

@@ -17,6 +17,7 @@ import {
   dataDirectory,
   type Endpoint,
   initArguments,
+  SOCKET_PORT,
   serverArguments,
 } from './settings.ts';
 
@@ -104,9 +105,8 @@ export class EmbeddedPostgres implements Lifecycle {
       const url = connectionUrl(endpoint, { user: USER, password }, database);
       const scratch = this.#options.scratch ?? false;
       const server: Server = { directory, binaries, user, majorVersion: version, endpoint, url, scratch };
-      const data = dataDirectory(directory);
       await this.#initialise(server, password);
-      const left = await endLeftover(data, this.#clock, () => this.#stopServer(server));
+      const left = await this.#endLeftover(server);
       if (left !== undefined)
         this.#logger.info({ serverPid: left }, 'stopped the server that an earlier run left');
       await this.#launch(server, options);
@@ -238,11 +238,10 @@ export class EmbeddedPostgres implements Lifecycle {
 
   async #restart(server: Server, firstWaitMs: number): Promise<void> {
     const { signal } = this.#stopping;
-    const data = dataDirectory(server.directory);
     for (let waitMs = firstWaitMs; !signal.aborted; ) {
       try {
         await delay(this.#clock, waitMs * (0.5 + Math.random() / 2), { signal });
-        await endLeftover(data, this.#clock, () => this.#stopServer(server));
+        await this.#endLeftover(server);
         await this.#launch(server, { signal });
       } catch (error) {
         if (signal.aborted) return;
@@ -256,6 +255,11 @@ export class EmbeddedPostgres implements Lifecycle {
       for (const listener of this.#listeners) listener(pid);
       return;
     }
+  }
+
+  #endLeftover(server: Server): Promise<number | undefined> {
+    const socket = join(server.directory, `.s.PGSQL.${SOCKET_PORT}`);
+    return endLeftover(dataDirectory(server.directory), socket, this.#clock, () => this.#stopServer(server));
   }
 
   /** Ends sessions and writes a checkpoint; a server that cannot do that in time is ended so that it recovers at its start. */

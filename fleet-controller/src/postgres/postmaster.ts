@@ -54,12 +54,14 @@ const ORPHANS_LEAVE_MS = 10_000;
 
 /**
  * Makes sure that no server works in `data`: one that an earlier controller left is stopped in good order, children of
- * a killed one are awaited, and a pid file that means some other process by now is removed.
+ * a killed one are awaited, and files that keep its place are removed.
+ * @param socket path of the server's socket, whether or not it has one
  * @param stopServer stops the server of `data` in good order
  * @returns the pid of the server that was stopped
  */
 export async function endLeftover(
   data: string,
+  socket: string,
   clock: Clock,
   stopServer: () => Promise<void>,
 ): Promise<number | undefined> {
@@ -75,7 +77,10 @@ export async function endLeftover(
     return file.pid;
   }
   await awaitOrphans(data, clock);
-  if (file !== undefined) await rm(join(data, 'postmaster.pid'), { force: true });
+  // The server itself goes by the pid in these files alone: it would not start beside a killed one that nobody has
+  // collected, nor beside another process that has the pid by now.
+  for (const left of [join(data, 'postmaster.pid'), socket, `${socket}.lock`])
+    await rm(left, { force: true });
   return undefined;
 }
 
