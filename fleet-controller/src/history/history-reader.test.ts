@@ -120,7 +120,7 @@ for (const { name, binaries } of TEST_SERVERS) {
     test('give what the samples of a bucket give, from roll-ups of every width', async () => {
       const gateway = await data.gateway('one', [{ point: 'p' }]);
       await data.storeSamples(gateway, every(7 * MINUTE, now - 3 * DAY, now));
-      for (const stepMs of [MINUTE, 5 * MINUTE, 15 * MINUTE, 45 * MINUTE, HOUR, 3 * HOUR, DAY]) {
+      for (const stepMs of [MINUTE, 5 * MINUTE, 15 * MINUTE, 20 * MINUTE, 45 * MINUTE, HOUR, 3 * HOUR, DAY]) {
         const found = await read({ fromMs: now - 3 * DAY, toMs: now, stepMs });
         expect(found).toMatchObject({ step: stepMs, source: 'rollup' });
         let count = 0;
@@ -283,6 +283,7 @@ describe('a step', () => {
 
   test('is made up of the widest roll-up that divides it', () => {
     expect(rollupFor(90_000)).toMatchObject({ stepMs: 120_000, rollup: { table: 'rollup_1m' } });
+    expect(rollupFor(20 * MINUTE)).toMatchObject({ stepMs: 20 * MINUTE, rollup: { table: 'rollup_1m' } });
     expect(rollupFor(30 * MINUTE)).toMatchObject({ rollup: { table: 'rollup_15m' } });
     expect(rollupFor(3 * HOUR)).toMatchObject({ rollup: { table: 'rollup_1h' } });
     expect(rollupFor(2 * DAY)).toMatchObject({ rollup: { table: 'rollup_1d' } });

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded-postgres.ts';
 import { isAlive } from './postmaster.ts';
+import { serverUser } from './server-user.ts';
 import { TEST_SERVERS, temporaryFolder } from './test-server.fixture.ts';
 
 const WITHIN = { timeout: 20_000, interval: 20 };
@@ -154,13 +155,19 @@ for (const { name, binaries } of TEST_SERVERS) {
       const first = make();
       await first.start();
       await first.stop();
-      const words = `${process.pid}\n${join(state, 'postgres', 'data')}\n1\n5432\n\n\n\nready\n`;
-      await writeFile(join(state, 'postgres', 'data', 'postmaster.pid'), words);
-      await writeFile(join(state, 'postgres', '.s.PGSQL.5432.lock'), words);
-      const second = make();
-      await second.start();
-      expect(await query(second.url, 'select 1 as v')).toEqual([{ v: 1 }]);
-      expect(isAlive(process.pid)).toBe(true);
+      // Of the server's own user: only such a process can keep PostgreSQL from starting.
+      const other = spawn('sleep', ['60'], { stdio: 'ignore', ...(await serverUser(logger)) });
+      try {
+        const words = `${other.pid}\n${join(state, 'postgres', 'data')}\n1\n5432\n\n\n\nready\n`;
+        await writeFile(join(state, 'postgres', 'data', 'postmaster.pid'), words);
+        await writeFile(join(state, 'postgres', '.s.PGSQL.5432.lock'), words);
+        const second = make();
+        await second.start();
+        expect(await query(second.url, 'select 1 as v')).toEqual([{ v: 1 }]);
+        expect(isAlive(other.pid ?? 0)).toBe(true);
+      } finally {
+        other.kill();
+      }
     });
 
     test('is not taken from a controller that lives', async () => {
