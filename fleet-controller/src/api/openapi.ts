@@ -1,6 +1,6 @@
 import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import * as routes from './routes.ts';
-import { StreamClosed, StreamDevice, StreamGateway, StreamReset, StreamValue } from './schemas.ts';
+import { StreamClosed, StreamDevice, StreamGateway, StreamReset, StreamValue } from './stream-schemas.ts';
 
 /** What the event stream carries; no route's answer names these. */
 const STREAMED = { StreamValue, StreamDevice, StreamGateway, StreamReset, StreamClosed };

@@ -142,7 +142,7 @@ export const streamEvents = createRoute({
   tags: ['events'],
   summary: 'Server-sent events: value, device, gateway, event, gap; reset and closed',
   description:
-    'Begins with what is known now (one `value` per point) unless `Last-Event-ID` can be resumed. `value` (StreamValue) ' +
+    'Begins with what is known now (one `value` per point, then `caught-up`) unless `Last-Event-ID` can be resumed. `value` (StreamValue) ' +
     'is the newest value of a point, at most every 50 ms per listener: values in between are skipped, the last one never is. ' +
     '`device` (StreamDevice), `gateway` (StreamGateway), `event` (Event) and `gap` (Gap) are sent one by one, in order. ' +
     '`reset` says that what was missed is no longer held: load everything anew. `closed` gives the reason when the server ' +

@@ -4,9 +4,11 @@ import { DeviceId, GatewayId, REASONS, SiteId } from '@millwright/protocol';
 /** What the region's HTTP API says and hears. Times are epoch ms, UTC. */
 
 /** As protocol's `JsonValueSchema`; made here, because only schemas made after this library was loaded can be described. */
-const AnyValue = z.union([z.number(), z.boolean(), z.string(), z.null()]);
+export const AnyValue = z.union([z.number(), z.boolean(), z.string(), z.null()]);
 
-const EpochMs = z.number().openapi({ description: 'Epoch milliseconds, UTC', example: 1_785_000_000_000 });
+export const EpochMs = z
+  .number()
+  .openapi({ description: 'Epoch milliseconds, UTC', example: 1_785_000_000_000 });
 
 /** A time in a query: epoch ms or ISO-8601. */
 const QueryTime = z
@@ -341,41 +343,3 @@ export const SessionView = z
     expiresAtMs: EpochMs.nullable(),
   })
   .openapi('Session');
-
-/** What `GET /api/v1/events` sends, by the name of the SSE event. */
-export const StreamValue = z
-  .object({
-    device: DeviceId,
-    point: z.string(),
-    v: AnyValue,
-    q: Quality,
-    why: Why.optional(),
-    tSource: EpochMs,
-    tGateway: EpochMs,
-  })
-  .openapi('StreamValue', { description: 'event: value' });
-export const StreamDevice = DeviceView.pick({
-  id: true,
-  name: true,
-  type: true,
-  driver: true,
-  gateway: true,
-  site: true,
-  online: true,
-  why: true,
-  sinceMs: true,
-})
-  .extend({ gone: z.boolean().openapi({ description: 'No longer configured' }) })
-  .openapi('StreamDevice', { description: 'event: device' });
-export const StreamGateway = z
-  .object({ id: GatewayId, name: z.string(), site: SiteId, version: z.string(), online: z.boolean() })
-  .openapi('StreamGateway', { description: 'event: gateway' });
-export const StreamReset = z.object({ reason: z.string() }).openapi('StreamReset', {
-  description: 'event: reset – what was missed is no longer held: load everything anew',
-});
-export const StreamClosed = z
-  .object({ reason: z.string() })
-  .openapi('StreamClosed', { description: 'event: closed – the server ends the stream; reconnect' });
-export type StreamValue = z.infer<typeof StreamValue>;
-export type StreamDevice = z.infer<typeof StreamDevice>;
-export type StreamGateway = z.infer<typeof StreamGateway>;

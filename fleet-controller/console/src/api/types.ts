@@ -13,11 +13,9 @@ export type {
   PointView,
   Problem,
   ReceiptView,
-  StreamDevice,
-  StreamGateway,
-  StreamValue,
   Summary,
 } from '../../../src/api/schemas.ts';
+export type { StreamDevice, StreamGateway, StreamValue } from '../../../src/api/stream-schemas.ts';
 
 export interface Page<T> {
   readonly items: T[];
