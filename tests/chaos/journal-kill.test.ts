@@ -150,8 +150,9 @@ function valuesOf(bytes: Uint8Array): number[] {
   for (let row = 0; row < batch.length; row++) {
     const point = batch.point[row] ?? 0;
     const value = batch.value[row] ?? 0;
-    expect(value % 5).toBe(point);
-    expect(value).toBeGreaterThan(newest.get(point) ?? -1);
+    // An expectation for each of some millions of samples would take most of the time.
+    if (value % 5 !== point) expect.fail(`point ${point} holds the value ${value} of another point`);
+    if (value <= (newest.get(point) ?? -1)) expect.fail(`${value} of point ${point} came twice or too late`);
     newest.set(point, value);
   }
   return Array.from(batch.value.subarray(0, batch.length)).sort((a, b) => a - b);
