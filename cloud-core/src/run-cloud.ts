@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidInputError, parseYamlDocument } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
+import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import pino from 'pino';
 import { Cloud } from './cloud.ts';
 import { CloudConfig } from './config.ts';
@@ -41,17 +42,19 @@ export async function runCloud(
     { clock: systemClock, logger, token, memoryFile: join(options.state, 'vault-memory.json') },
     config,
   );
-  const ended = new Promise<void>((end) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(signal, () => end());
+  const file = options.readyFile === undefined ? undefined : new ReadyFile({ logger }, options.readyFile);
+  await file?.remove();
+  await untilTold(async (told) => {
+    try {
+      await cloud.start();
+      logger.info({ url: cloud.url }, 'the cloud is open');
+      await file?.write({ http: cloud.url });
+      await told.promise;
+    } finally {
+      await file?.remove();
+      await cloud.stop();
+    }
   });
-  await cloud.start();
-  logger.info({ url: cloud.url }, 'the cloud is open');
-  if (options.readyFile !== undefined) {
-    await writeFile(`${options.readyFile}.new`, JSON.stringify({ http: cloud.url }));
-    await rename(`${options.readyFile}.new`, options.readyFile);
-  }
-  await ended;
-  await cloud.stop();
 }
 
 async function readInput(file: string): Promise<string> {

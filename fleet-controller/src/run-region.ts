@@ -1,11 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@millwright/protocol/node';
+import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import pino from 'pino';
-import { aborted, askedToStop } from './asked-to-stop.ts';
 import { readRegionConfig } from './config.ts';
 import { print } from './print.ts';
-import { ReadyFile } from './ready-file.ts';
 import { Region } from './region.ts';
 import { RUNNING_FILE } from './running-region.ts';
 
@@ -22,34 +21,33 @@ export async function runRegion(
 ): Promise<void> {
   const config = await readRegionConfig(options.config, variables);
   const logger = pino({ name: `region:${config.region}` }, pino.destination(2));
-  const stopping = askedToStop();
   await mkdir(options.state, { recursive: true });
   const region = new Region({ clock: systemClock, logger }, config, { state: options.state });
   const files = [join(options.state, RUNNING_FILE), ...(options.readyFile ? [options.readyFile] : [])].map(
     (path) => new ReadyFile({ logger }, path),
   );
   for (const file of files) await file.remove();
-  try {
-    await region.start({ signal: stopping });
-    region.onChanged(() => {
-      for (const file of files) file.rewrite(region.ready);
-    });
-    for (const file of files) await file.write(region.ready);
-    const { http, uplinkAddress, signInUrl } = region.ready;
-    logger.info({ http, uplinkAddress }, 'the region is open');
-    print(
-      [
-        `Region ${config.region}: ${http}`,
-        `Gateways connect to: ${uplinkAddress}`,
-        `Sign in, once, within 15 minutes: ${signInUrl}`,
-      ].join('\n'),
-    );
-    await aborted(stopping);
-    logger.info('the region is being stopped');
-  } catch (error) {
-    if (!stopping.aborted) throw error;
-  } finally {
-    for (const file of files) await file.remove();
-    await region.stop();
-  }
+  await untilTold(async (told) => {
+    try {
+      await region.start({ signal: told.signal });
+      region.onChanged(() => {
+        for (const file of files) file.rewrite(region.ready);
+      });
+      for (const file of files) await file.write(region.ready);
+      const { http, uplinkAddress, signInUrl } = region.ready;
+      logger.info({ http, uplinkAddress }, 'the region is open');
+      print(
+        [
+          `Region ${config.region}: ${http}`,
+          `Gateways connect to: ${uplinkAddress}`,
+          `Sign in, once, within 15 minutes: ${signInUrl}`,
+        ].join('\n'),
+      );
+      await told.promise;
+      logger.info('the region is being stopped');
+    } finally {
+      for (const file of files) await file.remove();
+      await region.stop();
+    }
+  });
 }

@@ -1,5 +1,5 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import type { Logger } from '@millwright/protocol';
+import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import { systemClock } from '@millwright/protocol/node/system-clock';
 import pino from 'pino';
 import manifest from '../package.json' with { type: 'json' };
@@ -23,7 +23,6 @@ export async function runGateway(
   options: RunOptions,
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  if (options.readyFile !== undefined) await rm(options.readyFile, { force: true });
   const config = await readGatewayConfig(options.config, variables);
   const site = await readSite(config, variables);
   const root: Logger = pino({ base: { pid: process.pid }, level: variables.LOG_LEVEL ?? 'info' });
@@ -41,35 +40,27 @@ export async function runGateway(
       pid: process.pid,
     },
   );
-  const ended = endOfProcess();
-  process.on('SIGHUP', () => void gateway.reload());
-  await Promise.race([gateway.start({ signal: ended.signal }), ended.promise]);
-  if (!ended.signal.aborted) {
-    if (options.readyFile !== undefined) await writeReady(options.readyFile, { ...gateway.addresses });
-    logger.info({ ...gateway.addresses, devices: site.length, state: options.state }, 'the gateway runs');
-    const cancel = systemClock.after(SETTLED_AFTER_MS, collectStartUpGarbage);
-    await ended.promise;
-    cancel();
-  }
-  logger.info('stopping');
-  await gateway.stop();
-  if (options.readyFile !== undefined) await rm(options.readyFile, { force: true });
-}
-
-function endOfProcess(): { readonly signal: AbortSignal; readonly promise: Promise<void> } {
-  const end = new AbortController();
-  const promise = new Promise<void>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM', 'disconnect']) {
-      process.once(name, () => {
-        end.abort();
-        resolve();
-      });
-    }
-  });
-  return { signal: end.signal, promise };
-}
-
-async function writeReady(file: string, ready: Readonly<Record<string, string>>): Promise<void> {
-  await writeFile(`${file}.new`, JSON.stringify({ ...ready, pid: process.pid }));
-  await rename(`${file}.new`, file);
+  const file = options.readyFile === undefined ? undefined : new ReadyFile({ logger }, options.readyFile);
+  await file?.remove();
+  const reload = () => void gateway.reload();
+  process.on('SIGHUP', reload);
+  await untilTold(
+    async (told) => {
+      let cancel: (() => void) | undefined;
+      try {
+        await Promise.race([gateway.start({ signal: told.signal }), told.promise]);
+        if (told.signal.aborted) return;
+        await file?.write({ ...gateway.addresses, pid: process.pid });
+        logger.info({ ...gateway.addresses, devices: site.length, state: options.state }, 'the gateway runs');
+        cancel = systemClock.after(SETTLED_AFTER_MS, collectStartUpGarbage);
+        await told.promise;
+      } finally {
+        cancel?.();
+        logger.info('stopping');
+        await gateway.stop();
+        await file?.remove();
+      }
+    },
+    { except: ['SIGHUP'] },
+  ).finally(() => process.off('SIGHUP', reload));
 }

@@ -1,13 +1,13 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InvalidInputError, type Logger, parseYamlDocument, startAll, stopAll } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
+import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import pino from 'pino';
 import { SimulatorConfig, SimulatorsFile } from '../simulators/config.ts';
 import { createSimulator, type Simulator } from '../simulators/simulator.ts';
 import { print } from './print.ts';
 import { table } from './table.ts';
-import { untilTold } from './until-told.ts';
 
 export interface SimulateOptions {
   readonly kind?: string | undefined;
@@ -23,21 +23,22 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Runs simulators until SIGINT, SIGTERM or the end of the process that started this one. */
 export async function runSimulate(options: SimulateOptions, environment: Environment): Promise<void> {
-  await untilTold(async (told) => {
+  await untilTold(async ({ promise: told }) => {
     const logger: Logger = pino({ name: 'simulators' }, pino.destination({ dest: 2, sync: true }));
     const { configs, folder } = await configsFrom(options, environment);
     const deps = { clock: systemClock, logger, secret: (name: string) => environment[name], folder };
     const simulators: Simulator[] = [];
     for (const config of configs) simulators.push(await createSimulator(config, deps));
     await writeTypes(simulators, options.typeFile);
-    const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile);
+    const file = options.readyFile === undefined ? undefined : new ReadyFile({ logger }, options.readyFile);
+    await file?.remove();
     try {
       await startAll(simulators);
       print(description(simulators));
-      if (readyFile !== undefined) await announce(readyFile, simulators);
+      await file?.write(announcement(simulators));
       await told;
     } finally {
-      if (readyFile !== undefined) await rm(readyFile, { force: true });
+      await file?.remove();
       await stopAll(simulators);
     }
   });
@@ -126,8 +127,8 @@ function description(simulators: readonly Simulator[]): string {
   return `${table(['ID', 'KIND', 'ADDRESS'], rows)}\n\nIn a site file:\n${lines.join('\n')}\n\nCtrl-C ends it.`;
 }
 
-async function announce(file: string, simulators: readonly Simulator[]): Promise<void> {
-  const content = {
+function announcement(simulators: readonly Simulator[]): object {
+  return {
     pid: process.pid,
     simulators: simulators.map((simulator) => ({
       id: simulator.id,
@@ -137,6 +138,4 @@ async function announce(file: string, simulators: readonly Simulator[]): Promise
       devices: simulator.devices(),
     })),
   };
-  await writeFile(`${file}.new`, JSON.stringify(content));
-  await rename(`${file}.new`, file);
 }

@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { systemClock } from '@millwright/protocol/node';
+import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import pino from 'pino';
-import { aborted, askedToStop } from '../asked-to-stop.ts';
 import { print } from '../print.ts';
-import { ReadyFile } from '../ready-file.ts';
 import { EmbeddedPostgres } from './embedded-postgres.ts';
 
 export interface RunPostgresOptions {
@@ -17,7 +16,6 @@ export interface RunPostgresOptions {
 /** Serves the built-in PostgreSQL until it is asked to stop. */
 export async function runPostgres(options: RunPostgresOptions): Promise<void> {
   const logger = pino({ name: 'postgres' }, pino.destination(2));
-  const stopping = askedToStop();
   await mkdir(options.state, { recursive: true });
   const server = new EmbeddedPostgres(
     { state: options.state, database: options.database, tcp: !options.socket },
@@ -25,18 +23,18 @@ export async function runPostgres(options: RunPostgresOptions): Promise<void> {
   );
   const file = options.readyFile === undefined ? undefined : new ReadyFile({ logger }, options.readyFile);
   await file?.remove();
-  try {
-    await server.start({ signal: stopping });
-    const tell = () => ({ url: server.url, pid: server.pid });
-    server.onRestarted(() => file?.rewrite(tell()));
-    await file?.write(tell());
-    logger.info({ serverPid: server.pid }, 'PostgreSQL serves');
-    if (file === undefined) print(server.url);
-    await aborted(stopping);
-  } catch (error) {
-    if (!stopping.aborted) throw error;
-  } finally {
-    await file?.remove();
-    await server.stop();
-  }
+  await untilTold(async (told) => {
+    try {
+      await server.start({ signal: told.signal });
+      const tell = () => ({ url: server.url, pid: server.pid });
+      server.onRestarted(() => file?.rewrite(tell()));
+      await file?.write(tell());
+      logger.info({ serverPid: server.pid }, 'PostgreSQL serves');
+      if (file === undefined) print(server.url);
+      await told.promise;
+    } finally {
+      await file?.remove();
+      await server.stop();
+    }
+  });
 }

@@ -1,5 +1,5 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
-import type { Logger } from '@millwright/protocol';
+import type { Logger } from '../../logger.ts';
 
 /** A file that tells other programs where this one is found; it is there while this one is ready. */
 export class ReadyFile {

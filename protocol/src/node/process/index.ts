@@ -1,0 +1,2 @@
+export { ReadyFile } from './ready-file.ts';
+export { type Told, untilTold } from './until-told.ts';
