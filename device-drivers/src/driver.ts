@@ -36,6 +36,37 @@ export interface MqttLink extends Lifecycle {
   onState(listener: (connected: boolean) => void): () => void;
 }
 
+/** An alarm that the device itself raises and ends, such as a condition of OPC UA: not one of our limits. */
+export interface DeviceAlarm {
+  readonly device: DeviceSlug;
+  /** Names it within the device, the same from raising to end and over restarts; at most 200 characters. */
+  readonly alarm: string;
+  /** The point it is about, where the driver can tell. */
+  readonly point?: PointId;
+  readonly active: boolean;
+  readonly acked: boolean;
+  /** 1 (least) … 1000 (most urgent), as in OPC UA Part 5 §6.4.2. */
+  readonly severity: number;
+  /** One sentence for people. */
+  readonly message: string;
+  /** What raised it, in the device's words. */
+  readonly source: string;
+  /** When the device says that it happened. */
+  readonly atMs: number;
+}
+
+/** Something a device told, or that was found out about it, which is neither a value nor an alarm. */
+export interface DeviceEvent {
+  readonly device: DeviceSlug;
+  readonly message: string;
+  readonly source?: string;
+  /** 1 … 1000. */
+  readonly severity?: number;
+  readonly atMs: number;
+  /** Values of this span are missing, but for those that were read from the device's own history. */
+  readonly gap?: { readonly fromMs: number; readonly toMs: number; readonly recovered: number };
+}
+
 export interface DriverDeps {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -46,6 +77,11 @@ export interface DriverDeps {
    * The driver logs the change too, once (`warn` down, `info` up, with `device`): the listener need not.
    */
   readonly onState: (device: DeviceSlug, state: DeviceState) => void;
+  /** Called when an alarm of a device begins, changes or ends; again with the same words when it is reported anew. */
+  readonly onAlarm?: (alarm: DeviceAlarm) => void;
+  /** The device has just named all its active alarms: others it is believed to have are over. */
+  readonly onAlarmList?: (device: DeviceSlug, active: ReadonlySet<DeviceAlarm['alarm']>) => void;
+  readonly onEvent?: (event: DeviceEvent) => void;
   /** The gateway's own broker, for devices with `broker: local`. */
   readonly localBroker?: MqttLink;
   /** The value of an environment variable that a `connect` block names (`passwordEnv`), never logged. */
