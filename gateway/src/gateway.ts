@@ -294,9 +294,9 @@ export class Gateway implements Lifecycle {
     };
     await stopAll([
       stores,
-      ...(broker === undefined ? [] : [broker.broker]),
+      // Their driver goes before the broker: devices that are no longer listened to are not offline.
+      ...(broker === undefined ? [] : [broker.broker, broker.link]),
       ...(lanes === undefined ? [] : [lanes]),
-      ...(broker === undefined ? [] : [broker.link]),
       ...this.#windows,
     ]);
   }

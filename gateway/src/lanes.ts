@@ -16,6 +16,7 @@ import { CommandPath } from './commands/command-path.ts';
 import { commandPortsOf } from './commands/gateway-ports.ts';
 import type { GatewayConfig } from './config.ts';
 import { DetectorLane } from './detectors/detector-lane.ts';
+import { DeviceAlarms } from './devices/device-alarms.ts';
 import { DeviceSupervisor } from './devices/device-supervisor.ts';
 import type { DriverModules } from './devices/line-factory.ts';
 import { GatewayEvents } from './gateway-events.ts';
@@ -66,7 +67,7 @@ export class Lanes implements Lifecycle {
     const log = (name: string) => logger.child({ name: `gateway:${name}` });
     this.#deps = deps;
     this.journal = new KvJournal({ clock, logger: log('journal'), file: deps.journalFile }, config.journal);
-    this.recentEvents = new RecentEvents({ journal: this.journal });
+    this.recentEvents = new RecentEvents({ clock, logger: log('events'), journal: this.journal, kv });
     const journal = this.recentEvents;
     this.events = new GatewayEvents({ clock, logger: log('events'), journal });
     this.catalog = new Catalog({ logger: log('catalog'), stores: [kv, deps.catalogCopy] });
@@ -87,16 +88,16 @@ export class Lanes implements Lifecycle {
     }
     this.devices = new DeviceSupervisor({
       ...deps,
-      logger: log('devices'),
       catalog: this.catalog,
       points: this.points,
+      told: new DeviceAlarms({ register: this.alarms, events: this.events }),
     });
     const ports = commandPortsOf({ devices: this.devices, points: this.points, catalog: this.catalog });
     this.commands = new CommandPath(
       { clock, logger: log('commands'), journal, kv, ...ports },
       { writeTimeoutMs: WRITE_TIMEOUT_MS },
     );
-    this.#parts = [this.journal, this.alarms, this.commands, this.points, this.devices];
+    this.#parts = [this.journal, this.recentEvents, this.alarms, this.commands, this.points, this.devices];
   }
 
   /** Everything but the devices: `apply` brings them. @throws UnavailableError when a store cannot be opened */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DeviceSlug, PointId } from '@millwright/protocol';
 import { MemoryClock, MemoryLogger } from '@millwright/protocol/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 import { SourcesFixture } from './api.fixture.ts';
 import { ApiConfig } from './config.ts';
 import { LocalApi } from './local-api.ts';
@@ -132,8 +133,13 @@ describe('the local API', () => {
     expect((await get('/api/v2')).json()).toMatchObject({ status: 404, code: 'NOT_FOUND' });
   });
 
-  it('lists active alarms, and the events since the start, newest first', async () => {
-    const events = new RecentEvents({ journal: { appendEvent: async () => ({ epoch: 1, seq: 1 }) } });
+  it('lists active alarms, and the last events, newest first', async () => {
+    const events = new RecentEvents({
+      clock: new MemoryClock(),
+      logger: new MemoryLogger(),
+      journal: { appendEvent: async () => ({ epoch: 1, seq: 1 }) },
+      kv: await new MemoryKvFile().open(),
+    });
     for (let no = 0; no < 250; no++) {
       await events.appendEvent({
         id: `evt_${no}`,
