@@ -1,4 +1,4 @@
-import type { ModbusPoint } from './drivers.ts';
+import type { ModbusPoint } from './drivers/modbus.ts';
 import { didYouMean, type KeyPath, type Problems, pathText } from './problems.ts';
 import type { DeviceSpec, DeviceType } from './schema.ts';
 import type { YamlDocument } from './yaml-source.ts';

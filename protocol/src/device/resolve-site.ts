@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { checkRules, checkTopicBase, withProtocolAddresses } from './device-rules.ts';
-import { HostConnect, ModbusConnect, MqttConnect, OpcuaConnect } from './drivers.ts';
+import { HostConnect } from './drivers/host.ts';
+import { ModbusConnect } from './drivers/modbus.ts';
+import { MqttConnect } from './drivers/mqtt.ts';
+import { OpcuaConnect } from './drivers/opcua.ts';
 import { type Checked, checkValue } from './explain.ts';
 import { didYouMean, type Place, Problems, shown } from './problems.ts';
 import { type DeviceSpec, DeviceType, InlineDevice, TypedDevice } from './schema.ts';

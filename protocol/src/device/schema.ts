@@ -1,16 +1,9 @@
 import { z } from 'zod';
 import { DeviceSlug, PointId } from '../ids.ts';
-import {
-  HostConnect,
-  HostPoint,
-  ModbusConnect,
-  ModbusPoint,
-  ModbusType,
-  MqttConnect,
-  MqttPoint,
-  OpcuaConnect,
-  OpcuaPoint,
-} from './drivers.ts';
+import { HostConnect, HostPoint } from './drivers/host.ts';
+import { ModbusConnect, ModbusPoint, ModbusType } from './drivers/modbus.ts';
+import { MqttConnect, MqttPoint } from './drivers/mqtt.ts';
+import { OpcuaConnect, OpcuaPoint } from './drivers/opcua.ts';
 
 /** `name@revision`; a released revision is never edited. */
 export const TypeRef = z
