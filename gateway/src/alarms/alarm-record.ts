@@ -16,8 +16,11 @@ export interface RaisedAlarm extends AlarmName {
   /** One sentence. */
   readonly message: string;
   readonly value?: number;
-  /** `limit` goes on over a restart; `anomaly` ends with it, because its detector begins anew. */
-  readonly kind: 'limit' | 'anomaly';
+  /**
+   * `limit` and `device` (raised by the device itself) go on over a restart; `anomaly` ends with it, because its
+   * detector begins anew.
+   */
+  readonly kind: 'limit' | 'anomaly' | 'device';
 }
 
 export interface ActiveAlarm extends RaisedAlarm {
@@ -30,7 +33,7 @@ export const AlarmRecord = z.object({
   point: z.string().max(128),
   alarm: z.string().max(200),
   priority: z.enum(['low', 'medium', 'high', 'critical']),
-  kind: z.enum(['limit', 'anomaly']),
+  kind: z.enum(['limit', 'anomaly', 'device']),
   message: z.string().max(1000),
   value: z.number().optional(),
   raisedAtMs: z.number(),

@@ -1,4 +1,4 @@
-import type { DeviceState, Driver, MqttLink } from '@millwright/device-drivers';
+import type { DeviceState, Driver, DriverDeps, MqttLink } from '@millwright/device-drivers';
 import {
   bad,
   type Clock,
@@ -30,6 +30,8 @@ export interface DeviceSupervisorDeps {
   readonly localBroker?: () => MqttLink | undefined;
   readonly secret?: (name: string) => string | undefined;
   readonly driverDir?: string;
+  /** What devices raise and tell themselves. */
+  readonly told?: Required<Pick<DriverDeps, 'onAlarm' | 'onAlarmList' | 'onEvent'>>;
   readonly random?: () => number;
 }
 
@@ -189,6 +191,15 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
           },
           onState: (device, state) => {
             if (isCurrent()) this.#setStates([device], state);
+          },
+          onAlarm: (alarm) => {
+            if (isCurrent()) this.#deps.told?.onAlarm(alarm);
+          },
+          onAlarmList: (device, alarms) => {
+            if (isCurrent()) this.#deps.told?.onAlarmList(device, alarms);
+          },
+          onEvent: (event) => {
+            if (isCurrent()) this.#deps.told?.onEvent(event);
           },
           ...(localBroker === undefined ? {} : { localBroker }),
           ...(secret === undefined ? {} : { secret }),

@@ -43,6 +43,10 @@ export const EventRecord = z.object({
     'config.refused',
     'disk.full',
     'disk.recovered',
+    // Something a device told that is neither a value nor an alarm.
+    'device.event',
+    // Values of a device are missing for a while, or were read from its own history afterwards.
+    'device.gap',
   ]),
   device: z.string().max(64).optional(),
   point: z.string().max(128).optional(),
