@@ -120,6 +120,57 @@ export interface Driver extends Lifecycle {
   read(device: DeviceSlug, point: PointId, options: { readonly signal: AbortSignal }): Promise<Value | null>;
 }
 
+/** One thing a driver asks of a device again and again, or is told by it. */
+export interface PlannedRequest {
+  /** For people, in the words of the protocol: `read holding 0–17`, `subscribe hall/th/state`. */
+  readonly request: string;
+  /** The points it serves. */
+  readonly points: readonly PointId[];
+  /** How often it is made; absent: the device tells of itself. */
+  readonly everyMs?: number;
+  /** What else is worth knowing, in a clause: `18 registers, 2 of them unused`. */
+  readonly detail?: string;
+}
+
+/** What a driver will do for one device, worked out without talking to it. */
+export interface DevicePlan {
+  readonly requests: readonly PlannedRequest[];
+  /** Sentences for people: what is unusual about this plan. */
+  readonly notes?: readonly string[];
+}
+
+/** Where a driver looks for devices. */
+export interface DiscoverTarget<D extends DriverName = DriverName> {
+  readonly connect: DeviceSpecOf<D>['connect'];
+  /** Where inside the device to begin, in the words of the protocol: an OPC UA node, a topic filter. */
+  readonly from?: string;
+  /** Most points of all devices together; a driver that stops there says so in `notes`. */
+  readonly maxPoints: number;
+}
+
+export interface DiscoverDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly localBroker?: MqttLink;
+  readonly secret?: (name: string) => string | undefined;
+  readonly stateDir?: string;
+}
+
+/** A device that a driver found, described as a device file describes it. */
+export interface FoundDevice {
+  /** Suggested id; unique among those of one discovery. */
+  readonly id: string;
+  /** What it is, for people: `Fronius Symo 8.2-3, serial 29301000`. */
+  readonly title: string;
+  /**
+   * The part of a device described in place that the driver knows of: `connect`, `points` and, for Modbus, `scans`,
+   * `defaults` and `merge`, in the words of a device file (durations as texts). It passes `InlineDevice`.
+   */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Sentences for people: what was left out, and why. */
+  readonly notes?: readonly string[];
+}
+
 /** What a protocol's folder exports: `device-drivers/src/<driver>/index.ts`. */
 export interface DriverModule<D extends DriverName = DriverName> {
   readonly driver: D;
@@ -127,4 +178,16 @@ export interface DriverModule<D extends DriverName = DriverName> {
   lineOf(spec: DeviceSpecOf<D>): string;
   /** @throws InvalidInputError when a point names an address, encoding or option that its device cannot have */
   create(devices: readonly DriverDevice<D>[], deps: DriverDeps): Driver;
+  /** What will be asked of a device, and how often. Talks to nobody. */
+  plan?(spec: DeviceSpecOf<D>): DevicePlan;
+  /**
+   * Looks at what is there, and describes it. Reads only, with a bound on time and memory; each device is told as
+   * soon as it is known, and everything is closed when the iterator ends, is returned or `signal` aborts.
+   * @throws UnavailableError `DEVICE_OFFLINE` when nothing answers
+   */
+  discover?(
+    target: DiscoverTarget<D>,
+    deps: DiscoverDeps,
+    options: { readonly signal: AbortSignal },
+  ): AsyncIterable<FoundDevice>;
 }
