@@ -25,8 +25,14 @@ export type DeviceState =
 
 /** MQTT as a driver needs it: the gateway's own broker in-process, or a client of another broker. */
 export interface MqttLink extends Lifecycle {
-  /** `handler` must not keep `payload`. @returns unsubscribe */
-  subscribe(filter: string, handler: (topic: string, payload: Uint8Array) => void): () => void;
+  /**
+   * `handler` must not keep `payload`. `retained`: the broker had kept the message from before, it is not sent now.
+   * @returns unsubscribe
+   */
+  subscribe(
+    filter: string,
+    handler: (topic: string, payload: Uint8Array, retained: boolean) => void,
+  ): () => void;
   publish(
     topic: string,
     payload: Uint8Array | string,

@@ -20,7 +20,7 @@ export interface ClientLinkDeps {
   readonly random?: () => number;
 }
 
-type Handler = (topic: string, payload: Uint8Array) => void;
+type Handler = (topic: string, payload: Uint8Array, retained: boolean) => void;
 
 interface Subscription {
   readonly filter: string;
@@ -153,8 +153,8 @@ export class MqttClientLink implements MqttLink {
       accepted = true;
       this.#onConnected();
     });
-    client.on('message', (topic, payload) => {
-      if (client === this.#client) this.#dispatch(topic, payload);
+    client.on('message', (topic, payload, { retain }) => {
+      if (client === this.#client) this.#dispatch(topic, payload, retain);
     });
     client.on('error', (error) => {
       cause = error;
@@ -212,11 +212,11 @@ export class MqttClientLink implements MqttLink {
     });
   }
 
-  #dispatch(topic: string, payload: Uint8Array): void {
+  #dispatch(topic: string, payload: Uint8Array, retained: boolean): void {
     const exact = this.#exact.get(topic);
-    if (exact !== undefined) for (const handler of exact.handlers) handler(topic, payload);
+    if (exact !== undefined) for (const handler of exact.handlers) handler(topic, payload, retained);
     for (const { filter, handlers } of this.#wild.values()) {
-      if (topicMatches(filter, topic)) for (const handler of handlers) handler(topic, payload);
+      if (topicMatches(filter, topic)) for (const handler of handlers) handler(topic, payload, retained);
     }
   }
 

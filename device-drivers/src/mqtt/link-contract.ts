@@ -132,6 +132,20 @@ export function describeMqttLink(harness: LinkHarness): void {
       await until(() => expect(second).toContain('kept/state'));
     });
 
+    it('tells what the broker had kept from what is said now', async () => {
+      await peer.publish('kept/state', 'before', { retain: true });
+      peer.link.onState((state) => states.push(state));
+      await peer.link.start();
+      await connected();
+      const told: string[] = [];
+      peer.link.subscribe('kept/state', (_topic, payload, retained) =>
+        told.push(`${Buffer.from(payload)}${retained ? ' (kept)' : ''}`),
+      );
+      await until(() => expect(told).toEqual(['before (kept)']));
+      await peer.publish('kept/state', 'now', { retain: true });
+      await until(() => expect(told).toEqual(['before (kept)', 'now']));
+    });
+
     it('publishes for others, text and bytes, retained when asked', async () => {
       peer.link.onState((state) => states.push(state));
       await peer.link.start();

@@ -145,7 +145,7 @@ describeDriver({
 
 /** A link in the test's hands: what a broker would deliver, exactly when wanted. */
 class HandLink implements MqttLink {
-  readonly handlers = new Map<string, ((topic: string, payload: Uint8Array) => void)[]>();
+  readonly handlers = new Map<string, ((topic: string, payload: Uint8Array, retained: boolean) => void)[]>();
   readonly sent: string[] = [];
   listener: ((connected: boolean) => void) | undefined;
   async start(): Promise<void> {
@@ -154,7 +154,10 @@ class HandLink implements MqttLink {
   async stop(): Promise<void> {
     this.listener?.(false);
   }
-  subscribe(filter: string, handler: (topic: string, payload: Uint8Array) => void): () => void {
+  subscribe(
+    filter: string,
+    handler: (topic: string, payload: Uint8Array, retained: boolean) => void,
+  ): () => void {
     this.handlers.set(filter, [...(this.handlers.get(filter) ?? []), handler]);
     return () => this.handlers.delete(filter);
   }
@@ -169,7 +172,7 @@ class HandLink implements MqttLink {
     };
   }
   say(topic: string, payload: string | Uint8Array): void {
-    for (const handler of this.handlers.get(topic) ?? []) handler(topic, Buffer.from(payload));
+    for (const handler of this.handlers.get(topic) ?? []) handler(topic, Buffer.from(payload), false);
   }
 }
 

@@ -181,7 +181,7 @@ export class MqttBroker implements Lifecycle {
       for (const message of kept) {
         // One that was replaced since then has reached the handler as a message of its own.
         if (active && this.#retained.holds(message)) {
-          this.#local.deliver({ filter, handler }, message.topic, message.payload);
+          this.#local.deliver({ filter, handler }, message.topic, message.payload, true);
         }
       }
     });

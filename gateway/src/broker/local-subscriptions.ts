@@ -1,7 +1,7 @@
 import { describeError, type Logger } from '@millwright/protocol';
 import { hasWildcard, topicMatches } from './topic-filter.ts';
 
-export type MessageHandler = (topic: string, payload: Uint8Array) => void;
+export type MessageHandler = (topic: string, payload: Uint8Array, retained: boolean) => void;
 
 export interface Subscription {
   readonly filter: string;
@@ -35,16 +35,17 @@ export class LocalSubscriptions {
 
   dispatch(topic: string, payload: Uint8Array): void {
     const exact = this.#byTopic.get(topic);
-    if (exact !== undefined) for (const subscription of exact) this.deliver(subscription, topic, payload);
+    if (exact !== undefined)
+      for (const subscription of exact) this.deliver(subscription, topic, payload, false);
     for (const subscription of this.#wildcards) {
-      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload);
+      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload, false);
     }
   }
 
   /** A handler that throws is a fault of this gateway, not of the client whose message it was. */
-  deliver({ filter, handler }: Subscription, topic: string, payload: Uint8Array): void {
+  deliver({ filter, handler }: Subscription, topic: string, payload: Uint8Array, retained: boolean): void {
     try {
-      handler(topic, payload);
+      handler(topic, payload, retained);
     } catch (error) {
       this.#logger.error({ filter, topic, error: describeError(error) }, 'message handler failed');
     }
