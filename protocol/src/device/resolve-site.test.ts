@@ -148,7 +148,7 @@ describe('a site', () => {
     [
       'two ways to connect',
       '- id: a\n  type: meter@1\n  connect: { tcp: "h:1", rtuOverTcp: "h:2" }',
-      'site.yaml:3:12: a.connect: needs exactly one of "tcp" and "rtuOverTcp"',
+      'site.yaml:3:12: a.connect: needs exactly one of "tcp", "rtuOverTcp", "asciiOverTcp" and "serial"',
     ],
     [
       'an impossible port',

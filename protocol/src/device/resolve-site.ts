@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkRules, checkTopicBase, withProtocolAddresses } from './device-rules.ts';
 import { HostConnect } from './drivers/host.ts';
-import { ModbusConnect } from './drivers/modbus.ts';
+import { ModbusConnect } from './drivers/modbus-connect.ts';
 import { MqttConnect } from './drivers/mqtt.ts';
 import { OpcuaConnect } from './drivers/opcua.ts';
 import { type Checked, checkValue } from './explain.ts';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { DeviceSlug, PointId } from '../ids.ts';
 import { HostConnect, HostPoint } from './drivers/host.ts';
-import { ModbusConnect, ModbusPoint, ModbusType } from './drivers/modbus.ts';
+import { ModbusPoint, ModbusType } from './drivers/modbus.ts';
+import { ModbusConnect } from './drivers/modbus-connect.ts';
 import { MqttConnect, MqttPoint } from './drivers/mqtt.ts';
 import { OpcuaConnect, OpcuaPoint } from './drivers/opcua.ts';
 

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { DurationMs } from '../duration.ts';
 import { pointShape } from '../point.ts';
-import { HostPort } from './host-port.ts';
 
 export const NUMERIC_ENCODINGS = [
   'int16',
@@ -33,18 +32,6 @@ export const ModbusPoint = z.strictObject({
   offset: z.number().optional(),
   scan: z.string().optional(),
 });
-export const ModbusConnect = z
-  .strictObject({
-    tcp: HostPort.optional(),
-    /** RTU frames over a TCP socket, as serial servers speak it. */
-    rtuOverTcp: HostPort.optional(),
-    unit: z.int().min(0).max(255).default(1),
-    timeout: DurationMs.default(1000),
-  })
-  .refine(
-    (c) => (c.tcp === undefined) !== (c.rtuOverTcp === undefined),
-    'needs exactly one of "tcp" and "rtuOverTcp"',
-  );
 export const ModbusType = {
   scans: z.record(z.string(), DurationMs).default({}),
   defaults: z
@@ -66,4 +53,3 @@ export const ModbusType = {
 } as const;
 
 export type ModbusPoint = z.infer<typeof ModbusPoint>;
-export type ModbusConnect = z.infer<typeof ModbusConnect>;
