@@ -46,7 +46,10 @@ export function celEnvironment(): Environment {
   for (const [operator, run] of Object.entries(MIXED)) {
     environment.registerOperator(`double ${operator} int`, (a: number, b: bigint) => run(a, Number(b)));
     if (operator !== '==')
-      environment.registerOperator(`int ${operator} double`, (a: bigint, b: number) => run(Number(a), b));
+      // Without a type of its own a result would count as whole, as its left side.
+      environment.registerOperator(`int ${operator} double: double`, (a: bigint, b: number) =>
+        run(Number(a), b),
+      );
   }
   for (const [name, run] of Object.entries(ONE)) {
     for (const type of NUMBERS)

@@ -50,6 +50,7 @@ describe('an expression over points', () => {
   it.each<[text: string, value: number]>([
     ['p * 2 + 1', 9],
     ['1 + p / 2', 3],
+    ['(5 - p) * 10', 10],
     ['max(abs(-3), p)', 4],
     ['pow(p, 2) - t', 6],
     ['on ? p : t', 4],
