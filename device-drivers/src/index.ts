@@ -8,5 +8,6 @@ export const DRIVER_MODULES: { readonly [D in DriverName]: () => Promise<DriverM
   modbus: async () => (await import('./modbus/index.ts')).modbusDriver,
   mqtt: async () => (await import('./mqtt/index.ts')).mqttDriver,
   opcua: async () => (await import('./opcua/index.ts')).opcuaDriver,
+  sparkplug: async () => (await import('./sparkplug/index.ts')).sparkplugDriver,
   host: async () => (await import('./host/index.ts')).hostDriver,
 };

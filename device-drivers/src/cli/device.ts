@@ -206,7 +206,9 @@ async function localBrokerFor(
   options: DeviceOptions,
   environment: Environment,
 ): Promise<MqttLink | undefined> {
-  if (spec.driver !== 'mqtt' || spec.connect.broker !== 'local') return undefined;
+  if ((spec.driver !== 'mqtt' && spec.driver !== 'sparkplug') || spec.connect.broker !== 'local') {
+    return undefined;
+  }
   const { broker, username, passwordEnv } = options;
   if (broker === undefined) {
     throw new InvalidInputError('USAGE', `device "${spec.id}" is on the broker of its gateway`, {

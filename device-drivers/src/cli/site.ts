@@ -44,6 +44,8 @@ export async function lineOf(
       return lineWith('opcua', spec);
     case 'mqtt':
       return lineWith('mqtt', spec);
+    case 'sparkplug':
+      return lineWith('sparkplug', spec);
     case 'host':
       return lineWith('host', spec);
   }

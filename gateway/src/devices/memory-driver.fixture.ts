@@ -22,6 +22,7 @@ export class MemoryDrivers {
     host: async () => this.#module('host', (spec) => spec.connect.disk),
     mqtt: async () => this.#module('mqtt', (spec) => spec.connect.broker),
     modbus: async () => this.#module('modbus', () => 'one'),
+    sparkplug: async () => this.#module('sparkplug', (spec) => spec.connect.broker),
     opcua: async () => {
       throw new UnavailableError('NOT_INSTALLED', 'OPC UA is not installed here');
     },
@@ -48,7 +49,7 @@ export class MemoryDrivers {
     return line;
   }
 
-  #module<D extends 'host' | 'mqtt' | 'modbus'>(
+  #module<D extends 'host' | 'mqtt' | 'modbus' | 'sparkplug'>(
     driver: D,
     lineOf: DriverModule<D>['lineOf'],
   ): DriverModule<D> {

@@ -34,6 +34,7 @@ function kindOf(spec: DeviceSpec, id: PointId): CatalogEntry['kind'] {
       return point === undefined ? 'float64' : narrowed(point.as, (point.scale ?? 1) !== 1);
     }
     case 'opcua':
+    case 'sparkplug':
       return spec.points[id]?.as ?? 'float64';
     case 'host':
       return 'float64';

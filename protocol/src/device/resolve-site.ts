@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { checkRules, checkTopicBase, withProtocolAddresses } from './device-rules.ts';
+import { checkRules, checkTopicBase } from './device-rules.ts';
 import { HostConnect } from './drivers/host.ts';
 import { ModbusConnect } from './drivers/modbus-connect.ts';
 import { MqttConnect } from './drivers/mqtt.ts';
 import { OpcuaConnect } from './drivers/opcua.ts';
+import { SparkplugConnect } from './drivers/sparkplug.ts';
 import { type Checked, checkValue } from './explain.ts';
+import { withProtocolAddresses } from './modbus-addresses.ts';
 import { didYouMean, type Place, Problems, shown } from './problems.ts';
 import { type DeviceSpec, DeviceType, InlineDevice, TypedDevice } from './schema.ts';
 import type { Variables } from './variables.ts';
@@ -164,6 +166,12 @@ function resolveTyped(listed: Listed, types: ReadonlyMap<string, KnownType>): De
         { document, at: [index], label, problems },
       );
       return { ...head, driver: type.driver, connect: connect.value, points: type.points };
+    }
+    case 'sparkplug': {
+      const connect = connectTo(SparkplugConnect);
+      return connect.ok
+        ? { ...head, driver: type.driver, connect: connect.value, points: type.points }
+        : undefined;
     }
     case 'host': {
       const connect = connectTo(HostConnect);

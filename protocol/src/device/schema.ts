@@ -5,6 +5,7 @@ import { ModbusPoint, ModbusType } from './drivers/modbus.ts';
 import { ModbusConnect } from './drivers/modbus-connect.ts';
 import { MqttConnect, MqttPoint } from './drivers/mqtt.ts';
 import { OpcuaConnect, OpcuaPoint } from './drivers/opcua.ts';
+import { SparkplugConnect, SparkplugPoint } from './drivers/sparkplug.ts';
 
 /** `name@revision`; a released revision is never edited. */
 export const TypeRef = z
@@ -19,6 +20,7 @@ export const DeviceType = z.discriminatedUnion('driver', [
   z.strictObject({ ...typeHead, driver: z.literal('modbus'), ...ModbusType, points: points(ModbusPoint) }),
   z.strictObject({ ...typeHead, driver: z.literal('opcua'), points: points(OpcuaPoint) }),
   z.strictObject({ ...typeHead, driver: z.literal('mqtt'), points: points(MqttPoint) }),
+  z.strictObject({ ...typeHead, driver: z.literal('sparkplug'), points: points(SparkplugPoint) }),
   z.strictObject({ ...typeHead, driver: z.literal('host'), points: points(HostPoint) }),
 ]);
 export type DeviceType = z.infer<typeof DeviceType>;
@@ -55,6 +57,12 @@ export const InlineDevice = z.discriminatedUnion('driver', [
   }),
   z.strictObject({
     ...deviceHead,
+    driver: z.literal('sparkplug'),
+    connect: SparkplugConnect,
+    points: points(SparkplugPoint),
+  }),
+  z.strictObject({
+    ...deviceHead,
     driver: z.literal('host'),
     connect: HostConnect.prefault({}),
     points: points(HostPoint),
@@ -65,6 +73,7 @@ export const CONNECT_SCHEMAS = {
   modbus: ModbusConnect,
   opcua: OpcuaConnect,
   mqtt: MqttConnect,
+  sparkplug: SparkplugConnect,
   host: HostConnect,
 } as const;
 export type DriverName = keyof typeof CONNECT_SCHEMAS;
