@@ -50,7 +50,7 @@ describe('a site', () => {
       type: 'meter@1',
       driver: 'modbus',
       connect: { tcp: '10.0.4.7:502', unit: 7, timeout: 1000 },
-      scans: { fast: 1000, slow: 60_000 },
+      scans: { fast: { every: 1000, phase: 0, jitter: 0 }, slow: { every: 60_000, phase: 0, jitter: 0 } },
       defaults: { table: 'holding', order: 'ABCD', base: 0, scan: 'fast' },
       merge: { maxGap: 8, maxRegisters: 120, avoid: [[39, 46]] },
       points: {
@@ -71,7 +71,7 @@ describe('a site', () => {
 
   it('gives a modbus device without scan groups one of a second', () => {
     expect(resolve(modbus('p: { at: 0, as: int16 }'))).toMatchObject([
-      { scans: { default: 1000 }, points: { p: { scan: 'default' } } },
+      { scans: { default: { every: 1000, phase: 0, jitter: 0 } }, points: { p: { scan: 'default' } } },
     ]);
   });
 
@@ -183,7 +183,7 @@ describe('a site', () => {
     [
       'with an unknown encoding',
       'p: { at: 0, as: int61 }',
-      'site.yaml:5:21: m.points.p.as: must be one of "bool", "text", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"; got "int61"; did you mean "int64"?',
+      'site.yaml:5:21: m.points.p.as: must be one of "bool", "text", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", "bcd16", "bcd32", "bcd64"; got "int61"; did you mean "int64"?',
     ],
     [
       'with an unknown unit',
@@ -356,7 +356,7 @@ describe('a site', () => {
     const site =
       '- { id: a, type: meter@1, connect: { tcp: "h:1" } }\n- { id: b, type: meter@1, connect: { tcp: "h:2" } }';
     expect(messageOf(() => resolve(site, broken))).toBe(
-      't1.yaml:7:25: meter@1.points.voltage.as: must be one of "bool", "text", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"; got "float23"; did you mean "float32"?',
+      't1.yaml:7:25: meter@1.points.voltage.as: must be one of "bool", "text", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", "bcd16", "bcd32", "bcd64"; got "float23"; did you mean "float32"?',
     );
   });
 

@@ -10,6 +10,9 @@ const COMMON: Readonly<Record<string, string>> = {
   kVA: 'kV.A',
   '°C': 'Cel',
   '°F': '[degF]',
+  degF: '[degF]',
+  degC: 'Cel',
+  psi: '[psi]',
   rpm: '/min',
   'm³': 'm3',
   'm³/h': 'm3/h',
@@ -44,6 +47,34 @@ export const UnitCode = z
     const hint = near.length > 0 ? `; did you mean ${near.map((unit) => `"${unit}"`).join(' or ')}?` : '';
     context.addIssue({ code: 'custom', message: `"${code}" is not a UCUM unit${hint}` });
   });
+
+/** A unit to show values in: a UCUM code, or one of the words people write for it, such as `°F` or `kWh`. */
+export const DisplayUnit = z
+  .string()
+  .max(64)
+  .refine((text) => Object.hasOwn(COMMON, text) || UnitCode.safeParse(text).success, 'must be a unit');
+
+/** `shown = stored × factor + offset`. */
+export interface UnitConversion {
+  readonly factor: number;
+  readonly offset: number;
+}
+
+/** @returns null when the units do not measure the same thing, or not on scales that differ by factor and offset alone */
+export function unitConversion(from: string, to: string): UnitConversion | null {
+  const [a, b] = [COMMON[from] ?? from, COMMON[to] ?? to];
+  const [zero, one, many] = [0, 1, 1000].map((value) => convertUnit(value, a, b));
+  if (typeof zero !== 'number' || typeof one !== 'number' || typeof many !== 'number') return null;
+  const offset = tidy(zero);
+  const factor = tidy((many - zero) / 1000);
+  const isLinear = Math.abs(one - zero - factor) <= 1e-6 * Math.abs(factor);
+  return isLinear && Number.isFinite(factor) && factor !== 0 ? { factor, offset } : null;
+}
+
+/** The library's sums end in noise: 1.7999999999999998 is 1.8. */
+function tidy(value: number): number {
+  return Number(value.toPrecision(13));
+}
 
 /** @returns `value` in unit `to`, or null when the units do not measure the same thing */
 export function convertUnit(value: number, from: string, to: string): number | null {

@@ -1,6 +1,7 @@
-import { InvalidInputError, type ModbusPoint, type Value } from '@millwright/protocol';
+import { InvalidInputError, registersOf, withProtocolAddresses } from '@millwright/protocol';
 import type { Machine } from '../machine.ts';
 import type { DeviceTypeOf } from '../shipped-types.ts';
+import { putValue, type RegisterPoint, takeValue } from './register-words.ts';
 
 type ModbusDeviceType = DeviceTypeOf<'modbus'>;
 export type Table = 'holding' | 'input' | 'coil' | 'discrete';
@@ -16,12 +17,9 @@ export class ModbusException extends InvalidInputError {
   }
 }
 
-interface Cell {
+interface Cell extends RegisterPoint {
   readonly name: string;
-  readonly point: ModbusPoint;
   readonly at: number;
-  readonly width: number;
-  readonly order: 'ABCD' | 'CDAB' | 'BADC' | 'DCBA';
 }
 
 /**
@@ -36,19 +34,20 @@ export class RegisterImage {
   /** @throws InvalidInputError when the machine lacks a value of the type */
   constructor(type: ModbusDeviceType, machine: Machine) {
     this.#machine = machine;
-    for (const [name, point] of Object.entries(type.points)) {
+    const { points, defaults } = withProtocolAddresses(type);
+    for (const [name, point] of Object.entries(points)) {
       if (machine.values[name] === undefined) {
         throw new InvalidInputError(
           'SIMULATOR_TYPE',
           `the machine has no value for point "${name}" of ${type.type}`,
         );
       }
-      this.#cells[point.table ?? type.defaults.table].push({
+      this.#cells[point.table ?? defaults.table].push({
         name,
         point,
-        at: point.at - type.defaults.base,
-        width: widthOf(point),
-        order: point.order ?? type.defaults.order,
+        at: point.at,
+        width: registersOf(point),
+        order: point.order ?? defaults.order,
       });
     }
     const size = (cells: readonly Cell[]) => Math.max(0, ...cells.map((cell) => cell.at + cell.width));
@@ -67,7 +66,7 @@ export class RegisterImage {
     for (const table of ['holding', 'input', 'coil', 'discrete'] as const) {
       for (const cell of this.#cells[table]) {
         const value = this.#machine.values[cell.name]?.() ?? null;
-        this.#words[table].set(encode(cell, value), cell.at);
+        putValue(cell, value, this.#wordsOf(cell, this.#words[table]));
       }
     }
   }
@@ -98,92 +97,15 @@ export class RegisterImage {
     const staged = this.#words[table].slice();
     staged.set(words, address);
     for (const cell of touched) {
-      const value = decode(cell, staged.subarray(cell.at, cell.at + cell.width));
+      const value = takeValue(cell, this.#wordsOf(cell, staged));
       if (this.#machine.commands[cell.name]?.(value) !== true) {
         throw new ModbusException('illegal value', `${cell.name} refuses ${value}`);
       }
     }
     this.refresh();
   }
-}
 
-function widthOf({ as, length }: ModbusPoint): number {
-  if (as === 'text') return length ?? 1;
-  return { bool: 1, int16: 1, uint16: 1, int32: 2, uint32: 2, float32: 2, int64: 4, uint64: 4, float64: 4 }[
-    as
-  ];
-}
-
-const MINIMUM = { int16: -32_768, uint16: 0, int32: -2_147_483_648, uint32: 0 } as const;
-const MAXIMUM = { int16: 32_767, uint16: 65_535, int32: 2_147_483_647, uint32: 4_294_967_295 } as const;
-
-function encode({ point, width, order }: Cell, value: Value): Uint16Array {
-  const bytes = Buffer.alloc(2 * width);
-  const { as, scale = 1, offset = 0 } = point;
-  if (as === 'text') {
-    bytes.write(String(value ?? ''), 'utf8');
-    return wordsOf(bytes, order === 'BADC' || order === 'DCBA' ? 'BADC' : 'ABCD');
+  #wordsOf(cell: Cell, table: Uint16Array): Uint16Array {
+    return table.subarray(cell.at, cell.at + cell.width);
   }
-  if (as === 'bool') bytes.writeUInt16BE(value === true ? 1 : 0);
-  else if (as === 'int64' || as === 'uint64') {
-    const raw =
-      typeof value === 'bigint' && scale === 1 ? value : BigInt(Math.round((Number(value) - offset) / scale));
-    bytes.writeBigUInt64BE(BigInt.asUintN(64, raw));
-  } else {
-    const raw = (Number(value) - offset) / scale;
-    if (as === 'float32') bytes.writeFloatBE(raw);
-    else if (as === 'float64') bytes.writeDoubleBE(raw);
-    else {
-      const whole = Math.min(MAXIMUM[as], Math.max(MINIMUM[as], Math.round(raw)));
-      if (as === 'int16') bytes.writeInt16BE(whole);
-      else if (as === 'uint16') bytes.writeUInt16BE(whole);
-      else if (as === 'int32') bytes.writeInt32BE(whole);
-      else bytes.writeUInt32BE(whole);
-    }
-  }
-  return wordsOf(bytes, order);
-}
-
-function decode({ point, order }: Cell, words: Uint16Array): Value {
-  const bytes = bytesOf(words, order);
-  const { as, scale = 1, offset = 0 } = point;
-  switch (as) {
-    case 'bool':
-      return bytes.readUInt16BE() !== 0;
-    case 'text':
-      return bytes.toString('utf8').replace(/\0.*$/s, '');
-    case 'int64':
-    case 'uint64': {
-      const raw = as === 'int64' ? bytes.readBigInt64BE() : bytes.readBigUInt64BE();
-      return scale === 1 && offset === 0 ? raw : Number(raw) * scale + offset;
-    }
-    case 'float32':
-      return bytes.readFloatBE() * scale + offset;
-    case 'float64':
-      return bytes.readDoubleBE() * scale + offset;
-    case 'int16':
-      return bytes.readInt16BE() * scale + offset;
-    case 'uint16':
-      return bytes.readUInt16BE() * scale + offset;
-    case 'int32':
-      return bytes.readInt32BE() * scale + offset;
-    case 'uint32':
-      return bytes.readUInt32BE() * scale + offset;
-  }
-}
-
-function wordsOf(bytes: Buffer, order: Cell['order']): Uint16Array {
-  const words = Uint16Array.from({ length: bytes.length / 2 }, (_, i) =>
-    order === 'BADC' || order === 'DCBA' ? bytes.readUInt16LE(2 * i) : bytes.readUInt16BE(2 * i),
-  );
-  return order === 'CDAB' || order === 'DCBA' ? words.reverse() : words;
-}
-
-function bytesOf(words: Uint16Array, order: Cell['order']): Buffer {
-  const bytes = Buffer.alloc(2 * words.length);
-  for (const [i, word] of (order === 'CDAB' || order === 'DCBA' ? words.toReversed() : words).entries()) {
-    if (order === 'BADC' || order === 'DCBA') bytes.writeUInt16LE(word, 2 * i);
-    else bytes.writeUInt16BE(word, 2 * i);
-  }
-  return bytes;
 }
