@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { systemClock } from '@millwright/protocol/node';
 import { untilTold } from '@millwright/protocol/node/process';
 import pino from 'pino';
@@ -15,7 +16,7 @@ export async function runUp(options: UpOptions): Promise<void> {
         [
           '',
           `Vault    ${ready.vault}`,
-          `Cloud    ${ready.cloud}`,
+          `Cloud    ${ready.cloud} (asks for the token in ${join(ready.state, 'secrets', 'cloud-token')})`,
           ...Object.entries(ready.api).map(([region, url]) => `Region   ${region}: ${url}`),
           '',
           'Ctrl-C ends everything; the next start goes on from the same state.',

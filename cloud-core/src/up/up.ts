@@ -53,6 +53,7 @@ export class Up {
   #ports: Record<string, number> = {};
   #world: World | undefined;
   #ready: ReadyFile | undefined;
+  readonly #failed = new AbortController();
 
   constructor(options: UpOptions, deps: UpDeps) {
     this.#options = options;
@@ -61,31 +62,49 @@ export class Up {
 
   /** Starts everything in order. @returns what `--ready-file` holds */
   async start(options: { readonly signal: AbortSignal }): Promise<ReadyFile> {
-    const { signal } = options;
+    const signal = AbortSignal.any([options.signal, this.#failed.signal]);
     if (this.#options.readyFile !== undefined) await rm(this.#options.readyFile, { force: true });
     const world = await this.#load();
+    // What does not need another starts beside it: most of a start is waiting.
+    const simulators = this.#startSimulators(world, signal);
+    const cloud = this.#startCloud(world, signal);
+    const regions = world.regions.map((region) => this.#startRegion(region, signal));
+    const gateways = Promise.all([simulators, ...regions]).then(() => this.#startGateways(world, signal));
     const steps = new Listr(
       [
-        { title: 'Simulated devices, database of the cloud', task: () => this.#startGround(world, signal) },
+        { title: 'Simulated devices', task: () => simulators },
+        { title: 'Cloud', task: () => cloud },
         {
-          title: `Regions ${world.regions.map((region) => region.id).join(' and ')}, cloud`,
-          task: () => this.#startRegions(world, signal),
+          title: `Regions ${world.regions.map((region) => region.id).join(' and ')}`,
+          task: () => Promise.all(regions),
         },
-        { title: `${world.gateways.length} gateways`, task: () => this.#startGateways(world, signal) },
+        { title: `${world.gateways.length} gateways`, task: () => gateways },
         {
           title: 'First values of every device',
-          task: (_, task) =>
-            this.#awaitValues(world, signal, (text) => {
+          task: async (_, task) => {
+            await gateways;
+            await this.#awaitValues(world, signal, (text) => {
               task.output = text;
-            }),
+            });
+          },
         },
       ],
-      { concurrent: false, fallbackRendererCondition: () => process.stdout.isTTY !== true },
+      { concurrent: true, fallbackRendererCondition: () => process.stdout.isTTY !== true },
     );
-    await steps.run();
+    await steps
+      .run()
+      .catch((error: unknown) => this.#giveUp(error, [simulators, cloud, gateways, ...regions]));
+    await this.#refreshOwned();
     this.#ready = await this.#describe(world);
     await this.#writeReady();
     return this.#ready;
+  }
+
+  /** Nothing is started any more, so that `stop` finds all there is. */
+  async #giveUp(error: unknown, starting: readonly Promise<unknown>[]): Promise<never> {
+    this.#failed.abort(error);
+    await Promise.allSettled(starting);
+    throw error;
   }
 
   /** Keeps the ready file's process ids true while processes fall and rise; returns when `signal` is aborted. */
@@ -128,66 +147,43 @@ export class Up {
     this.#variables.STATE = state;
     this.#variables.CLOUD_TOKEN_FILE = join(state, 'secrets', 'cloud-token');
     this.#variables.VAULT = join(state, 'vault');
+    // Made before anything starts: two that start side by side must not each make their own.
     await secretIn(join(state, 'secrets', 'cloud-token'));
+    await this.#apiToken();
+    for (const account of world.gateways.flatMap((gateway) => Object.keys(gateway.mqttAccounts))) {
+      this.#variables[passwordVariable(account)] = await secretIn(join(state, 'secrets', `mqtt-${account}`));
+    }
     return world;
   }
 
-  async #startGround(world: World, signal: AbortSignal): Promise<void> {
-    for (const gateway of world.gateways) {
-      for (const account of Object.keys(gateway.mqttAccounts)) {
-        this.#variables[passwordVariable(account)] = await secretIn(
-          join(this.#options.state, 'secrets', `mqtt-${account}`),
-        );
-      }
-    }
-    const simulators = this.#add('simulators', ['simulate', '--config', this.#path(world.simulators.config)]);
-    const postgres = this.#add('cloud-postgres', [
-      'postgres',
-      'run',
-      '--state',
-      this.#stateOf('cloud-postgres'),
-    ]);
-    await Promise.all([simulators.start(), postgres.start()]);
-    const [, database] = await Promise.all([
-      simulators.ready({ signal, timeoutMs: START_TIMEOUT_MS }),
-      postgres.ready({ signal, timeoutMs: START_TIMEOUT_MS }),
-    ]);
-    const { url, pid } = PostgresReady.parse(database);
-    this.#variables.CLOUD_DATABASE_URL = url;
-    this.#owned.set('cloud-postgres-server', pid);
+  async #startSimulators(world: World, signal: AbortSignal): Promise<void> {
+    await this.#launch('simulators', ['simulate', '--config', this.#path(world.simulators.config)], {
+      signal,
+    });
   }
 
-  async #startRegions(world: World, signal: AbortSignal): Promise<void> {
-    const token = await secretIn(join(this.#options.state, 'secrets', 'api-token'));
-    const cloud = this.#add('cloud', [
+  async #startCloud(world: World, signal: AbortSignal): Promise<void> {
+    const database = ['postgres', 'run', '--state', this.#stateOf('cloud-postgres')];
+    const { url, pid } = PostgresReady.parse(await this.#launch('cloud-postgres', database, { signal }));
+    this.#owned.set('cloud-postgres-server', pid);
+    const cloud = [
       'cloud',
       'run',
       '--config',
       this.#path(world.cloud.config),
       '--state',
       this.#stateOf('cloud'),
-    ]);
-    await cloud.start();
-    const regions = await Promise.all(
-      world.regions.map(async (region) => {
-        const name = regionName(region.id);
-        await writeSecret(join(this.#stateOf(name), 'api-token'), token);
-        const process = this.#add(name, [
-          'region',
-          'run',
-          '--config',
-          this.#path(region.config),
-          '--state',
-          this.#stateOf(name),
-        ]);
-        await process.start();
-        return process;
-      }),
-    );
-    await Promise.all(
-      [cloud, ...regions].map((process) => process.ready({ signal, timeoutMs: START_TIMEOUT_MS })),
-    );
-    await this.#refreshOwned();
+    ];
+    await this.#launch('cloud', cloud, { signal, env: { CLOUD_DATABASE_URL: url } });
+  }
+
+  async #startRegion(region: World['regions'][number], signal: AbortSignal): Promise<void> {
+    const name = regionName(region.id);
+    const state = this.#stateOf(name);
+    await writeSecret(join(state, 'api-token'), await this.#apiToken());
+    await this.#launch(name, ['region', 'run', '--config', this.#path(region.config), '--state', state], {
+      signal,
+    });
   }
 
   async #startGateways(world: World, signal: AbortSignal): Promise<void> {
@@ -195,29 +191,10 @@ export class Up {
   }
 
   async #startGateway(world: World, gateway: World['gateways'][number], signal: AbortSignal): Promise<void> {
-    const { state, program } = this.#options;
     const name = gatewayName(gateway.id);
     const gatewayState = this.#stateOf(name);
     await mkdir(gatewayState, { recursive: true });
-    for (const [account, rights] of Object.entries(gateway.mqttAccounts)) {
-      const filters = [
-        ...rights.publish.flatMap((filter) => ['--publish', filter]),
-        ...rights.subscribe.flatMap((filter) => ['--subscribe', filter]),
-      ];
-      const passwordFile = join(state, 'secrets', `mqtt-${account}`);
-      const args = [
-        'gateway',
-        'credential',
-        'add',
-        account,
-        '--state',
-        gatewayState,
-        '--password-file',
-        passwordFile,
-        ...filters,
-      ];
-      await runOnce(program, args, { signal });
-    }
+    await this.#addMqttAccounts(gateway, gatewayState, signal);
     const tokenFile = join(gatewayState, 'enrolment-token');
     if (!existsSync(join(gatewayState, 'enrolment.json'))) {
       const region = world.regions.find((candidate) => candidate.id === gateway.region);
@@ -236,15 +213,33 @@ export class Up {
       });
       await writeSecret(tokenFile, token);
     }
-    const process = this.#add(
+    await this.#launch(
       name,
       ['gateway', 'run', '--config', this.#path(gateway.config), '--state', gatewayState],
-      {
-        ENROLMENT_TOKEN_FILE: tokenFile,
-      },
+      { signal, env: { ENROLMENT_TOKEN_FILE: tokenFile } },
     );
-    await process.start();
-    await process.ready({ signal, timeoutMs: START_TIMEOUT_MS });
+  }
+
+  /** Gives MQTT devices their credentials, once for what world.yaml says of them: each takes a process of its own. */
+  async #addMqttAccounts(
+    gateway: World['gateways'][number],
+    gatewayState: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { state, program } = this.#options;
+    const doneFile = join(gatewayState, 'mqtt-accounts.json');
+    const wanted = JSON.stringify(gateway.mqttAccounts);
+    if ((await readFile(doneFile, 'utf8').catch(() => undefined)) === wanted) return;
+    for (const [account, rights] of Object.entries(gateway.mqttAccounts)) {
+      const filters = [
+        ...rights.publish.flatMap((filter) => ['--publish', filter]),
+        ...rights.subscribe.flatMap((filter) => ['--subscribe', filter]),
+      ];
+      const passwordFile = join(state, 'secrets', `mqtt-${account}`);
+      const place = ['--state', gatewayState, '--password-file', passwordFile];
+      await runOnce(program, ['gateway', 'credential', 'add', account, ...place, ...filters], { signal });
+    }
+    await writeFile(doneFile, wanted);
   }
 
   async #awaitValues(world: World, signal: AbortSignal, say: (text: string) => void): Promise<void> {
@@ -313,7 +308,13 @@ export class Up {
     if (told.success) this.#owned.set('cloud-postgres-server', told.data.pid);
   }
 
-  #add(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): SupervisedProcess {
+  /** Starts a process that is kept running. @returns what its ready file says */
+  async #launch(
+    name: string,
+    args: readonly string[],
+    { signal, env = {} }: { readonly signal: AbortSignal; readonly env?: Readonly<Record<string, string>> },
+  ): Promise<Record<string, unknown>> {
+    signal.throwIfAborted();
     const { state, program } = this.#options;
     const readyFile = join(state, 'ready', `${name}.json`);
     const spec: ProcessSpec = {
@@ -325,7 +326,8 @@ export class Up {
     };
     const process = new SupervisedProcess(spec, { ...this.#deps, program });
     this.#processes.push(process);
-    return process;
+    await process.start();
+    return process.ready({ signal, timeoutMs: START_TIMEOUT_MS });
   }
 
   async #readyOf(name: string): Promise<unknown> {
