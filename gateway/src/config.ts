@@ -3,8 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { DurationMs, InvalidInputError, parseYamlDocument, SiteId, Slug } from '@millwright/protocol';
 import { z } from 'zod';
 import { ApiConfig } from './api/config.ts';
-import { BrokerConfig } from './broker/config.ts';
+import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
 import { JournalConfig } from './journal/config.ts';
+import { PublishConfig } from './publish/config.ts';
 
 const UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
@@ -63,8 +64,15 @@ const GatewayFile = z.strictObject({
   broker: BrokerConfig.extend({
     /** Who may use it; default in the state folder, kept by `millwright gateway credential`. */
     credentials: z.string().min(1).optional(),
-  }).prefault({}),
+  })
+    .superRefine((broker, context) => {
+      const message = listenerProblem(broker);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    })
+    .prefault({}),
   journal: JournalFile.prefault({}),
+  /** What others are told by MQTT: values as JSON, devices for Home Assistant. */
+  publish: PublishConfig.prefault({}),
   /** The site file: a list of devices. */
   devices: z.string().min(1),
   /** Folders with device types, beside the shipped ones. */
@@ -98,6 +106,7 @@ export async function readGatewayConfig(
     broker: {
       ...broker,
       ...(broker.credentials === undefined ? {} : { credentials: resolve(base, broker.credentials) }),
+      ...(broker.tls === undefined ? {} : { tls: withAbsoluteFiles(broker.tls, base) }),
     },
   };
 }

@@ -178,7 +178,10 @@ export class Gateway implements Lifecycle {
       const { credentials: path = join(stateDir, CREDENTIALS_FILE), ...limits } = config.broker;
       const credentials = new BrokerCredentials({ clock }, { path });
       const log = logger.child({ name: 'gateway:broker' });
-      const broker = new MqttBroker({ clock, logger: log, credentials }, { ...limits, dev });
+      const broker = new MqttBroker(
+        { clock, logger: log, credentials },
+        { ...limits, dev, stateDir, version: this.#options.version },
+      );
       const link = new LocalBrokerLink({ broker });
       await startAll([broker, link]);
       this.#broker = { broker, link };

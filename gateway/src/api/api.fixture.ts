@@ -57,8 +57,11 @@ export class SourcesFixture implements ApiSources {
     stats: () => ({
       connections: 3,
       clients: 2,
+      clientsMax: 3,
       messagesIn: 77,
       bytesIn: 4000,
+      messagesOut: 12,
+      bytesOut: 900,
       retained: 5,
       sessions: 1,
       dropped: 0,

@@ -9,7 +9,7 @@ import type {
   Sample,
 } from '@millwright/protocol';
 import type { ActiveAlarm } from '../alarms/alarm-record.ts';
-import type { BrokerStats } from '../broker/broker.ts';
+import type { BrokerStats } from '../broker/broker-stats.ts';
 import type { JournalStats } from '../journal/journal.ts';
 import type { GatewayFacts, UplinkState } from '../uplink/ports.ts';
 

@@ -9,7 +9,7 @@ export interface Access {
   readonly subscribe: readonly string[];
 }
 
-export const ANONYMOUS: Access = { username: undefined, publish: ['#'], subscribe: ['#'] };
+export const ANONYMOUS: Access = { username: undefined, publish: ['#'], subscribe: ['#', '$SYS/broker/#'] };
 
 export function accessOf(credential: Credential): Access {
   const filled = (filter: string) => filter.replaceAll('%u', credential.username);

@@ -8,11 +8,14 @@ export class Admission {
   readonly #clock: Clock;
   readonly #limits: BrokerLimits;
   readonly #byAddress = new QuickLRU<string, TokenBucket>({ maxSize: 1000 });
+  readonly #inAll: TokenBucket;
   #open = 0;
 
   constructor(deps: { readonly clock: Clock }, limits: BrokerLimits) {
     this.#clock = deps.clock;
     this.#limits = limits;
+    const { connectsPerSecondInAll: perSecond, connectBurstInAll: burst } = limits;
+    this.#inAll = new TokenBucket(deps, { perSecond, burst });
   }
 
   get open(): number {
@@ -27,7 +30,8 @@ export class Admission {
       bucket = new TokenBucket({ clock: this.#clock }, { perSecond, burst });
       this.#byAddress.set(address, bucket);
     }
-    if (!bucket.take()) return 'CONNECT_RATE';
+    // One's own first: whoever is refused for himself takes nothing from the others.
+    if (!bucket.take() || !this.#inAll.take()) return 'CONNECT_RATE';
     if (this.#open >= this.#limits.connections) return 'CONNECTIONS_FULL';
     this.#open++;
     return 'admitted';

@@ -21,16 +21,21 @@ export class BrokerFixture {
       readonly dev?: boolean;
       readonly limits?: Partial<BrokerConfig['limits']>;
       readonly port?: number;
+      readonly listeners?: Record<string, unknown>;
     } = {},
   ) {
     this.credentials = new BrokerCredentials(
       { clock: systemClock },
       { path: join(this.folder, 'broker-credentials.json') },
     );
-    const config = BrokerConfig.parse({ port: options.port ?? 0, limits: options.limits ?? {} });
+    const config = BrokerConfig.parse({
+      port: options.port ?? 0,
+      limits: options.limits ?? {},
+      ...options.listeners,
+    });
     this.broker = new MqttBroker(
       { clock: systemClock, logger: this.logger, credentials: this.credentials },
-      { ...config, dev: options.dev ?? false },
+      { ...config, dev: options.dev ?? false, stateDir: this.folder, version: '0.0.0' },
     );
   }
 

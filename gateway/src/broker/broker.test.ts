@@ -132,6 +132,7 @@ describe('the broker in development', () => {
     fixture = await BrokerFixture.started({ dev: true });
     const client = await fixture.connect();
     await client.mqtt.subscribeAsync('#');
+    await client.mqtt.subscribeAsync('$SYS/broker/#');
     await expect(client.mqtt.subscribeAsync('$SYS/#')).rejects.toThrow();
     expect(fixture.broker.describeOpen()).toBe(
       `MQTT on 127.0.0.1:${fixture.port} is open to every program on this machine without a password, on all topics (--dev).`,
@@ -146,7 +147,10 @@ describe('the broker in development', () => {
     const { systemClock } = await import('@millwright/protocol/node');
     const broker = new MqttBroker(
       { clock: systemClock, logger: fixture.logger, credentials: fixture.credentials },
-      { ...BrokerConfig.parse({ host: '0.0.0.0', port: 0 }), dev: true },
+      {
+        ...BrokerConfig.parse({ host: '0.0.0.0', port: 0 }),
+        ...{ dev: true, stateDir: fixture.folder, version: '0.0.0' },
+      },
     );
     await expect(broker.start()).rejects.toMatchObject({ code: 'DEV_NOT_LOOPBACK' });
     await broker.stop();

@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
 import {
   type Clock,
   describeError,
@@ -10,22 +9,26 @@ import {
   UnavailableError,
 } from '@millwright/protocol';
 import { Aedes, type PublishPacket } from 'aedes';
-import { hostPort, isLoopback, listen } from '../service/listen.ts';
+import { isLoopback } from '../service/listen.ts';
 import { Admission } from './admission.ts';
+import type { BrokerStats } from './broker-stats.ts';
 import { ClientGate } from './client-gate.ts';
-import type { BrokerConfig } from './config.ts';
+import { ClientStreams } from './client-streams.ts';
+import { type BrokerConfig, listenerProblem } from './config.ts';
 import type { BrokerCredentials } from './credentials.ts';
+import { type BrokerAddresses, BrokerListeners } from './listeners.ts';
 import { LocalSubscriptions, type MessageHandler } from './local-subscriptions.ts';
 import { OffenceLog } from './offences.ts';
-import { PacketGuard } from './packet-guard.ts';
 import { RetainedMessages } from './retained.ts';
 import { BoundedSessions } from './sessions.ts';
+import { SysTopics } from './sys-topics.ts';
+import { serverIdentity } from './tls/server-identity.ts';
 import { isTopicFilter, isTopicName } from './topic-filter.ts';
 
-/** Room for topic and packet identifier beside the payload. */
-const PACKET_OVERHEAD_BYTES = 2048;
 const CONNECT_TIMEOUT_MS = 10_000;
 const RELOAD_EVERY_MS = 2000;
+/** How long a client may take to read what is sent to it. */
+const DRAIN_TIMEOUT_MS = 20_000;
 
 export interface MqttBrokerDeps {
   readonly clock: Clock;
@@ -33,38 +36,35 @@ export interface MqttBrokerDeps {
   readonly credentials: BrokerCredentials;
 }
 
-export interface BrokerStats {
-  readonly connections: number;
-  readonly clients: number;
-  readonly messagesIn: number;
-  readonly bytesIn: number;
-  readonly retained: number;
-  readonly sessions: number;
-  /** Messages not queued for an absent client because its queue was full. */
-  readonly dropped: number;
-  /** By code. */
-  readonly offences: ReadonlyMap<string, number>;
-}
+export type MqttBrokerConfig = BrokerConfig & {
+  /** Lets anyone on this machine in, without a password; refused for any other address. */
+  readonly dev: boolean;
+  /** Where the broker keeps what must outlive it. */
+  readonly stateDir: string;
+  /** What `$SYS/broker/version` says. */
+  readonly version: string;
+};
 
 /** The gateway's own MQTT 3.1.1 broker: TCP for devices, in-process for drivers. */
 export class MqttBroker implements Lifecycle {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #credentials: BrokerCredentials;
-  readonly #config: BrokerConfig & { readonly dev: boolean };
+  readonly #config: MqttBrokerConfig;
   readonly #admission: Admission;
   readonly #offences: OffenceLog;
   readonly #retained: RetainedMessages;
   readonly #local: LocalSubscriptions;
-  readonly #sockets = new Set<Socket>();
+  readonly #streams: ClientStreams;
+  readonly #sys: SysTopics;
   readonly #stateListeners = new Set<(running: boolean) => void>();
   #reloadFailed = false;
   #running: Running | undefined;
+  #clientsMax = 0;
   #messagesIn = 0;
   #bytesIn = 0;
 
-  /** @param config.dev lets anyone on this machine in, without a password; refused for any other address */
-  constructor(deps: MqttBrokerDeps, config: BrokerConfig & { readonly dev: boolean }) {
+  constructor(deps: MqttBrokerDeps, config: MqttBrokerConfig) {
     this.#clock = deps.clock;
     this.#logger = deps.logger;
     this.#credentials = deps.credentials;
@@ -76,79 +76,88 @@ export class MqttBroker implements Lifecycle {
       maxBytes: config.limits.retainedBytes,
     });
     this.#local = new LocalSubscriptions(deps);
+    this.#streams = new ClientStreams({ offences: this.#offences }, config.limits);
+    this.#sys = new SysTopics({
+      clock: deps.clock,
+      version: config.version,
+      stats: () => this.stats(),
+      publish: (topic, payload) => this.#send({ topic, payload, retain: true, qos: 0 }),
+    });
   }
 
-  /** `host:port` once started. */
+  /** `host:port` of the listener without encryption, once started. */
   get address(): string | undefined {
-    return this.#running?.address;
+    return this.#running?.addresses.mqtt;
+  }
+
+  /** Every listener, once started. */
+  get addresses(): BrokerAddresses {
+    return this.#running?.addresses ?? {};
   }
 
   /** One sentence on who may connect. */
   describeOpen(): string {
-    const where = this.address ?? hostPort(this.#config.host, this.#config.port);
+    const { mqtt, mqtts, websocket } = this.addresses;
+    const where = [mqtt, mqtts && `${mqtts} (TLS)`, websocket]
+      .filter((each) => each !== undefined)
+      .join(', ');
     return this.#config.dev
       ? `MQTT on ${where} is open to every program on this machine without a password, on all topics (--dev).`
       : `MQTT on ${where} takes a credential (${this.#credentials.size} known), each within its own topics.`;
   }
 
-  /** @throws UnavailableError `PORT_IN_USE`, `LISTEN_FAILED`; InvalidInputError `DEV_NOT_LOOPBACK`, `CREDENTIALS_INVALID` */
+  /**
+   * @throws UnavailableError `PORT_IN_USE`, `LISTEN_FAILED`, `TLS_AUTHORITY`
+   * @throws InvalidInputError `DEV_NOT_LOOPBACK`, `CREDENTIALS_INVALID`, `TLS_FILES`, `LISTENERS`
+   */
   async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (this.#running !== undefined) return;
-    if (this.#config.dev && !isLoopback(this.#config.host)) {
-      throw new InvalidInputError(
-        'DEV_NOT_LOOPBACK',
-        `broker.host is "${this.#config.host}", but --dev opens the broker without a password on this machine only`,
-        { hint: 'leave out --dev and add credentials, or set broker.host to 127.0.0.1' },
-      );
-    }
+    this.#checkConfig();
     await this.#credentials.reload();
     options.signal?.throwIfAborted();
-    const gate = new ClientGate(
-      {
-        clock: this.#clock,
-        logger: this.#logger,
-        credentials: this.#credentials,
-        offences: this.#offences,
-        accept: (packet) => this.#accept(packet),
-      },
-      { ...this.#config.limits, dev: this.#config.dev },
-    );
-    const sessions = new BoundedSessions(
-      {
-        retained: this.#retained,
-        granted: (client, filter) => gate.granted(client, filter),
-        usernameOf: (client) => gate.usernameOf(client),
-        isOnline: (id) => gate.isOnline(id),
-      },
-      {
-        maxSessions: this.#config.limits.sessions,
-        maxQueuedPerSession: this.#config.limits.queuedMessagesPerSession,
-        maxQueuedBytes: this.#config.limits.queuedBytes,
-      },
-    );
+    const { gate, sessions } = this.#rules();
+    const { limits } = this.#config;
     const aedes = new Aedes({
       ...gate.hooks,
+      authorizeForward: (client, packet) => this.#streams.forward(client, packet, gate),
       persistence: sessions,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      drainTimeout: DRAIN_TIMEOUT_MS,
       maxClientsIdLength: 64,
+      maxInflightInbound: limits.inflightPerClient,
       queueLimit: 100,
     });
     gate.watch(aedes, (clientId) => sessions.ownerOf(clientId));
+    aedes.on('client', () => {
+      this.#clientsMax = Math.max(this.#clientsMax, aedes.connectedClients);
+    });
     const emitter: EventEmitter = aedes;
     emitter.on('error', (error: Error) => this.#logger.error({ error: error.message }, 'broker failed'));
     await aedes.listen();
-    const server = createServer((socket) => this.#serve(socket, aedes, gate));
+    const listeners = new BrokerListeners(
+      {
+        logger: this.#logger,
+        admission: this.#admission,
+        offences: this.#offences,
+        serve: (stream, address, request) => {
+          gate.arrived(aedes.handle(stream, request), address);
+          this.#streams.guard(stream, address);
+        },
+        identity: () => serverIdentity(this.#config.tls ?? { names: [] }, this.#config.stateDir),
+      },
+      this.#config,
+    );
     try {
-      const bound = await listen(server, this.#config, { name: 'MQTT broker', block: 'broker' });
+      const addresses = await listeners.open();
       options.signal?.throwIfAborted();
       const stopReloading = every(this.#clock, RELOAD_EVERY_MS, () => void this.#reload(gate, sessions));
-      const address = hostPort(bound.address, bound.port);
-      this.#running = { aedes, server, sessions, address, stopReloading };
+      this.#running = { aedes, listeners, sessions, addresses, stopReloading };
     } catch (error) {
-      await close(server);
+      await listeners.close();
       await new Promise<void>((resolve) => aedes.close(resolve));
       throw error;
     }
+    this.#sys.start();
     this.#logger.info(this.describeOpen());
     for (const listener of this.#stateListeners) listener(true);
   }
@@ -158,11 +167,10 @@ export class MqttBroker implements Lifecycle {
     if (running === undefined) return;
     this.#running = undefined;
     running.stopReloading();
+    this.#sys.stop();
     for (const listener of this.#stateListeners) listener(false);
-    const closed = close(running.server);
     await new Promise<void>((resolve) => running.aedes.close(resolve));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await running.listeners.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -216,9 +224,7 @@ export class MqttBroker implements Lifecycle {
         'the MQTT broker holds as many retained messages as it may',
       );
     }
-    running.aedes.publish({ cmd: 'publish', topic, payload: bytes, retain, qos, dup: false }, (error) => {
-      if (error) this.#logger.debug({ topic, error: error.message }, 'message was not passed on');
-    });
+    this.#send({ topic, payload: bytes, retain, qos });
     this.#local.dispatch(topic, bytes);
   }
 
@@ -233,11 +239,14 @@ export class MqttBroker implements Lifecycle {
     return {
       connections: this.#admission.open,
       clients: this.#running?.aedes.connectedClients ?? 0,
+      clientsMax: this.#clientsMax,
       messagesIn: this.#messagesIn,
       bytesIn: this.#bytesIn,
+      messagesOut: this.#streams.messagesOut,
+      bytesOut: this.#streams.bytesOut,
       retained: this.#retained.size,
       sessions: this.#running?.sessions.count ?? 0,
-      dropped: this.#running?.sessions.dropped ?? 0,
+      dropped: this.#streams.unread + (this.#running?.sessions.dropped ?? 0),
       offences: this.#offences.counts,
     };
   }
@@ -252,44 +261,55 @@ export class MqttBroker implements Lifecycle {
     return true;
   }
 
-  #serve(socket: Socket, aedes: Aedes, gate: ClientGate): void {
-    const address = socket.remoteAddress ?? 'unknown';
-    const admitted = this.#admission.enter(address);
-    if (admitted !== 'admitted') {
-      socket.destroy();
-      const why =
-        admitted === 'CONNECT_RATE' ? 'it connects too often' : 'there are as many connections as allowed';
-      this.#offences.note(admitted, address, `connection from ${address} refused: ${why}`);
-      return;
+  #checkConfig(): void {
+    const { dev, host, tls, websocket } = this.#config;
+    const open = [host, tls?.host, websocket?.host].find((name) => name !== undefined && !isLoopback(name));
+    if (dev && open !== undefined) {
+      throw new InvalidInputError(
+        'DEV_NOT_LOOPBACK',
+        `broker.host is "${open}", but --dev opens the broker without a password on this machine only`,
+        { hint: 'leave out --dev and add credentials, or set broker.host to 127.0.0.1' },
+      );
     }
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      this.#admission.leave();
-    });
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, 60_000);
-    gate.arrived(aedes.handle(socket), address);
-    this.#guard(socket, address);
+    const problem = listenerProblem(this.#config);
+    if (problem !== undefined) throw new InvalidInputError('LISTENERS', problem);
   }
 
-  /** Sees each chunk before the parser does: "data" is emitted by the very `read` the parser calls. */
-  #guard(socket: Socket, address: string): void {
-    const maxBytes = this.#config.limits.payloadBytes + PACKET_OVERHEAD_BYTES;
-    const guard = new PacketGuard({ maxBytes });
-    const scan = (chunk: Buffer) => {
-      const size = guard.scan(chunk);
-      if (size === undefined) return;
-      socket.off('data', scan);
-      socket.destroy();
-      if (size < 0)
-        this.#offences.note('MALFORMED', address, `client at ${address} sent no MQTT and was disconnected`);
-      else {
-        const message = `client at ${address} announced ${size} bytes, more than ${maxBytes}, and was disconnected`;
-        this.#offences.note('PAYLOAD_TOO_LARGE', address, message);
-      }
-    };
-    socket.on('data', scan);
+  #rules(): { readonly gate: ClientGate; readonly sessions: BoundedSessions } {
+    const { limits, dev } = this.#config;
+    const gate = new ClientGate(
+      {
+        clock: this.#clock,
+        logger: this.#logger,
+        credentials: this.#credentials,
+        offences: this.#offences,
+        accept: (packet) => this.#accept(packet),
+      },
+      { ...limits, dev },
+    );
+    const retained = this.#retained;
+    const sys = this.#sys;
+    const sessions = new BoundedSessions(
+      {
+        retained: (filter) => (filter.startsWith('$SYS') ? sys : retained).matching(filter),
+        granted: (client, filter) => gate.granted(client, filter),
+        usernameOf: (client) => gate.usernameOf(client),
+        isOnline: (id) => gate.isOnline(id),
+      },
+      {
+        maxSessions: limits.sessions,
+        maxQueuedPerSession: limits.queuedMessagesPerSession,
+        maxQueuedBytes: limits.queuedBytes,
+      },
+    );
+    return { gate, sessions };
+  }
+
+  #send(message: Pick<PublishPacket, 'topic' | 'retain'> & { payload: Buffer; qos: 0 | 1 }): void {
+    this.#running?.aedes.publish({ cmd: 'publish', dup: false, ...message }, (error) => {
+      if (error)
+        this.#logger.debug({ topic: message.topic, error: error.message }, 'message was not passed on');
+    });
   }
 
   async #reload(gate: ClientGate, sessions: BoundedSessions): Promise<void> {
@@ -313,12 +333,8 @@ export class MqttBroker implements Lifecycle {
 
 interface Running {
   readonly aedes: Aedes;
-  readonly server: Server;
+  readonly listeners: BrokerListeners;
   readonly sessions: BoundedSessions;
-  readonly address: string;
+  readonly addresses: BrokerAddresses;
   readonly stopReloading: () => void;
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
 }

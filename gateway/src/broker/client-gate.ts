@@ -94,12 +94,16 @@ export class ClientGate {
       // A QoS 2 message may come twice; the "published" hook is called once.
       const go = () => callback(packet.qos === 2 ? null : this.#take(state, packet));
       if (client.closed) go();
-      else state.throttle.pass(go);
+      else state.throttle.pass(packet.payload.length, go);
     },
     authorizeSubscribe: (client, subscription, callback) => {
       const state = this.#states.get(client);
       const { topic } = subscription;
       if (state?.access === undefined) return callback(new DeniedError());
+      if (this.#isLong(topic)) {
+        this.#note('TOPIC_TOO_LONG', state, `subscribed to a topic of ${topic.length} characters`);
+        return callback(null, null);
+      }
       if (!maySubscribe(state.access, topic)) {
         this.#note('SUBSCRIBE_DENIED', state, `may not subscribe to "${topic}"`);
         return callback(null, null);
@@ -123,11 +127,20 @@ export class ClientGate {
 
   /** Before anything else of a connection. */
   arrived(client: Client, address: string): void {
+    const { publishesPerSecond, bytesPerSecond, floodSeconds } = this.#config;
     const throttle = new PublishThrottle(
-      { clock: this.#clock },
-      { perSecond: this.#config.publishesPerSecond },
+      { clock: this.#clock, onFlood: () => this.#flooded(client) },
+      { messagesPerSecond: publishesPerSecond, bytesPerSecond, floodMs: floodSeconds * 1000 },
     );
     this.#states.set(client, { address, access: undefined, will: undefined, filters: new Set(), throttle });
+  }
+
+  /** A client that does not read what it is owed. */
+  slow(client: Client): void {
+    const state = this.#states.get(client);
+    if (state === undefined || client.closed) return;
+    this.#note('SLOW_READER', state, 'does not read what it subscribed to and was disconnected');
+    client.conn.destroy();
   }
 
   watch(
@@ -224,8 +237,23 @@ export class ClientGate {
       ];
     }
     if (!isTopicName(topic)) return ['MALFORMED', 'published on a topic that is none'];
+    if (this.#isLong(topic)) return ['TOPIC_TOO_LONG', `published on a topic of ${topic.length} characters`];
     if (!mayPublish(access, topic)) return ['PUBLISH_DENIED', `may not publish on "${topic}"`];
     return undefined;
+  }
+
+  #isLong(topic: string): boolean {
+    const { topicBytes, topicLevels } = this.#config;
+    return Buffer.byteLength(topic) > topicBytes || topic.split('/', topicLevels + 1).length > topicLevels;
+  }
+
+  #flooded(client: Client): void {
+    const state = this.#states.get(client);
+    if (state === undefined || client.closed) return;
+    const { floodSeconds, publishesPerSecond, bytesPerSecond } = this.#config;
+    const allowed = `${publishesPerSecond} messages and ${bytesPerSecond} bytes a second`;
+    this.#note('FLOOD', state, `sent more than ${allowed} for ${floodSeconds} s and was disconnected`);
+    client.close();
   }
 
   #take(state: ClientState, packet: PublishPacket): DeniedError | null {
@@ -245,9 +273,20 @@ export class ClientGate {
       );
       return;
     }
-    const isSilence = /keep alive timeout|connect did not arrive|connection closed|drain timeout/.test(
-      error.message,
-    );
+    if (error.message === 'drain timeout') {
+      this.#note('SLOW_READER', state, 'does not read what it subscribed to and was disconnected');
+      return;
+    }
+    if (error.message.startsWith('maxInflightInbound')) {
+      const { inflightPerClient } = this.#config;
+      this.#note(
+        'INFLIGHT_FULL',
+        state,
+        `left ${inflightPerClient} QoS 2 messages open and was disconnected`,
+      );
+      return;
+    }
+    const isSilence = /keep alive timeout|connect did not arrive|connection closed/.test(error.message);
     if (error.errorCode !== undefined || error.code !== undefined || isSilence) {
       this.#logger.debug({ client: whoIs(state), error: error.message }, 'connection lost');
       return;

@@ -28,11 +28,24 @@ export const AclFilter = z
   )
   .refine((text) => !text.startsWith('$'), 'must not begin with "$": those topics belong to the broker');
 
+/** Beside plain topics, what the broker tells about itself. */
+export const SubscribeFilter = z
+  .string()
+  .max(512)
+  .refine(
+    (text) => isTopicFilter(text.replaceAll('%u', 'u')),
+    'must be an MQTT topic filter, such as "hall/th/#"',
+  )
+  .refine(
+    (text) => !text.startsWith('$') || text.startsWith('$SYS/broker/'),
+    'must not begin with "$", except "$SYS/broker/"',
+  );
+
 export const Credential = z.strictObject({
   username: Username,
   password: PasswordHash,
   publish: z.array(AclFilter).max(100),
-  subscribe: z.array(AclFilter).max(100),
+  subscribe: z.array(SubscribeFilter).max(100),
   createdAtMs: z.number(),
 });
 export type Credential = z.infer<typeof Credential>;

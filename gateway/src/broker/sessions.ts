@@ -2,12 +2,12 @@ import { Readable } from 'node:stream';
 import { LimitError } from '@millwright/protocol';
 import type { AedesPublishPacket, Client, PubrelPacket, Subscription } from 'aedes';
 import MemoryPersistence from 'aedes-persistence/asyncPersistence.js';
-import type { RetainedMessages } from './retained.ts';
+import type { RetainedMessage } from './retained.ts';
 
 type StoredPacket = AedesPublishPacket | PubrelPacket;
 
 export interface SessionsDeps {
-  readonly retained: RetainedMessages;
+  readonly retained: (filter: string) => Iterable<RetainedMessage>;
   /** Whether the client was granted this filter. */
   readonly granted: (client: Client, filter: string) => boolean;
   readonly usernameOf: (client: Client) => string | undefined;
@@ -60,7 +60,7 @@ export class BoundedSessions extends MemoryPersistence {
     return Readable.from(
       (function* () {
         for (const filter of filters) {
-          for (const message of retained.matching(filter)) yield { cmd: 'publish', retain: true, ...message };
+          for (const message of retained(filter)) yield { cmd: 'publish', retain: true, ...message };
         }
       })(),
     );

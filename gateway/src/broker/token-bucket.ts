@@ -21,17 +21,24 @@ export class TokenBucket {
     this.#atMs = deps.clock.monotonicMs();
   }
 
-  take(): boolean {
-    this.#refill();
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+  /** @param amount more than `burst` counts as `burst`: it passes when nothing was taken for long enough */
+  take(amount = 1): boolean {
+    if (this.waitMs(amount) > 0) return false;
+    this.#tokens -= Math.min(amount, this.#burst);
     return true;
   }
 
   /** Milliseconds until `take` can succeed. */
-  waitMs(): number {
+  waitMs(amount = 1): number {
     this.#refill();
-    return this.#tokens >= 1 ? 0 : (1 - this.#tokens) / this.#perMs;
+    const needed = Math.min(amount, this.#burst);
+    return this.#tokens >= needed ? 0 : (needed - this.#tokens) / this.#perMs;
+  }
+
+  /** Share of the burst that is there to be taken. */
+  level(): number {
+    this.#refill();
+    return this.#tokens / this.#burst;
   }
 
   #refill(): void {
