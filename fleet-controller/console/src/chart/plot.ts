@@ -69,7 +69,8 @@ export function createPlot(input: PlotInput): uPlot {
       {
         stroke: ink,
         font,
-        space: 80,
+        // Narrow screens get a label a minute for five minutes, not one for all of them.
+        space: (_plot, _axis, _from, _to, widthPx) => (widthPx < 400 ? 46 : 80),
         values: (_, splits) => timeLabels(splits),
         grid: { stroke: line, width: 1 },
         ticks: { stroke: line, width: 1 },
