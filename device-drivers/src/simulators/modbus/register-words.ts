@@ -31,7 +31,7 @@ export function takeValue({ point, order }: RegisterPoint, words: Uint16Array): 
   const isPlain = scale === 1 && offset === 0;
   if (as === 'text')
     return bytes.toString(point.charset === 'latin1' ? 'latin1' : 'utf8').replace(/\0.*$/s, '');
-  if (FLOATS.includes(as)) return readFloat(bytes) * scale + offset;
+  if (FLOATS.includes(as)) return isPlain ? readFloat(bytes) : readFloat(bytes) * scale + offset;
   const [low, count] = fieldOf(point, words.length);
   const raw = BigInt.asUintN(count, BigInt(`0x${bytes.toString('hex')}`) >> BigInt(low));
   if (as === 'bool') return raw !== 0n;
@@ -108,7 +108,7 @@ function nearestHalf(value: number): number {
     else high = middle;
   }
   const nearest = low > 0 && size - halfAt(low - 1) < halfAt(low) - size ? low - 1 : low;
-  return nearest | (value < 0 ? 0x8000 : 0);
+  return nearest | (value < 0 || Object.is(value, -0) ? 0x8000 : 0);
 }
 
 /** `ABCD` and the like are habits of every width; an order spelt with all bytes says where each of them stands. */
