@@ -6,6 +6,7 @@ import { ApiConfig } from './api/config.ts';
 import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
 import { JournalConfig } from './journal/config.ts';
 import { PublishConfig } from './publish/config.ts';
+import { SparkplugConfig } from './sparkplug/config.ts';
 
 const UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
@@ -73,6 +74,8 @@ const GatewayFile = z.strictObject({
   journal: JournalFile.prefault({}),
   /** What others are told by MQTT: values as JSON, devices for Home Assistant. */
   publish: PublishConfig.prefault({}),
+  /** The gateway as a Sparkplug edge node. */
+  sparkplug: SparkplugConfig.optional(),
   /** The site file: a list of devices. */
   devices: z.string().min(1),
   /** Folders with device types, beside the shipped ones. */

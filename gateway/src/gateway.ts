@@ -22,6 +22,7 @@ import { DenoKvFile } from './journal/kv/deno-kv.ts';
 import type { Kv } from './journal/kv/kv.ts';
 import { openStore } from './journal/kv/open-store.ts';
 import { Lanes } from './lanes.ts';
+import type { Publisher } from './publish/publisher.ts';
 import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
 import { readSite } from './site.ts';
 import { stateFiles } from './state-files.ts';
@@ -72,6 +73,7 @@ export class Gateway implements Lifecycle {
   #broker: { readonly broker: MqttBroker; readonly link: LocalBrokerLink } | undefined;
   /** What looks outwards, in the order it was started. */
   #windows: readonly Lifecycle[] = [];
+  #publisher: Publisher | undefined;
   #addresses: GatewayAddresses | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -224,11 +226,58 @@ export class Gateway implements Lifecycle {
       },
       { environment: ServiceEnvironment.parse(variables), pid },
     );
-    const windows = [...(uplink === undefined ? [] : [uplink.host, uplink.uplink]), api, notifier];
+    const windows = [
+      ...(uplink === undefined ? [] : [uplink.host, uplink.uplink]),
+      ...(await this.#publishing(lanes)),
+      ...(await this.#sparkplug(lanes)),
+      ...[api, notifier],
+    ];
     await startAll(windows, options);
     this.#windows = windows;
     await notifier.ready(`${lanes.devices.statuses().length} devices`);
     return api.url ?? '';
+  }
+
+  async #publishing(lanes: Lanes): Promise<readonly Lifecycle[]> {
+    const { clock, logger } = this.#deps;
+    const { publish, site, name } = this.#options.config;
+    const { json } = publish;
+    const broker = this.#broker;
+    if (json === false || lanes.news === undefined || broker === undefined) return [];
+    const { openPublisher } = await import('./publish/open-publisher.ts');
+    const { publisher, parts } = await openPublisher(
+      {
+        ...{ clock, logger: logger.child({ name: 'gateway:publish' }), news: lanes.news },
+        ...{ points: lanes.points, devices: lanes.devices },
+        commands: (command) => lanes.commands.handle(command),
+        names: { site, gateway: name, version: this.#options.version },
+        local: { link: broker.link, hasClients: () => broker.broker.stats().clients > 0 },
+        secret: (variable) => this.#options.variables[variable],
+      },
+      { ...publish, json },
+    );
+    this.#publisher = publisher;
+    return parts;
+  }
+
+  async #sparkplug(lanes: Lanes): Promise<readonly Lifecycle[]> {
+    const { clock, logger } = this.#deps;
+    const { config, variables, version } = this.#options;
+    const { sparkplugNews: news } = lanes;
+    if (config.sparkplug === undefined || news === undefined || this.#stateStore === undefined) return [];
+    const { createEdgeNode } = await import('./sparkplug/create-edge-node.ts');
+    const edgeNode = await createEdgeNode(
+      {
+        ...{ clock, logger: logger.child({ name: 'gateway:sparkplug' }), kv: this.#stateStore, news },
+        ...{ devices: lanes.devices, points: lanes.points, catalog: lanes.catalog },
+        localBroker: this.#broker?.link,
+        handle: (command) => lanes.commands.handle(command),
+        secret: (name) => variables[name],
+      },
+      config.sparkplug,
+      { name: config.name, version, localPayloadBytes: config.broker.limits.payloadBytes },
+    );
+    return [edgeNode];
   }
 
   async #uplink(
@@ -265,6 +314,7 @@ export class Gateway implements Lifecycle {
     try {
       const fresh = await readGatewayConfig(config.file, variables);
       const counts = await lanes.apply(await readSite(fresh, variables));
+      this.#publisher?.refresh();
       if (needsRestart(config, fresh)) {
         logger.warn('devices are reloaded; what else has changed takes a restart of the gateway');
       }

@@ -51,6 +51,8 @@ export class Lanes implements Lifecycle {
   readonly catalog: Catalog;
   readonly points: PointsTable;
   readonly live = new LiveLane();
+  /** The same for MQTT, where values are published. */
+  readonly news: LiveLane | undefined;
   readonly devices: DeviceSupervisor;
   readonly alarms: AlarmRegister;
   readonly commands: CommandPath;
@@ -62,7 +64,7 @@ export class Lanes implements Lifecycle {
   readonly #parts: readonly Lifecycle[];
   #hasStored = false;
 
-  constructor(deps: LanesDeps, config: Pick<GatewayConfig, 'journal' | 'detectors'>) {
+  constructor(deps: LanesDeps, config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish'>) {
     const { clock, logger, stateStore: kv } = deps;
     const log = (name: string) => logger.child({ name: `gateway:${name}` });
     this.#deps = deps;
@@ -82,6 +84,11 @@ export class Lanes implements Lifecycle {
     ];
     this.points = new PointsTable({ clock, logger: log('points'), all, reported });
     this.live.attach(this.points);
+    if (config.publish.json !== false) {
+      this.news = new LiveLane();
+      this.news.attach(this.points);
+      reported.push({ name: 'publisher', accept: this.news.accept });
+    }
     if (config.detectors) {
       this.#detectors = new DetectorLane({ catalog: this.catalog, points: this.points, alarms: this.alarms });
       all.push({ name: 'detectors', accept: this.#detectors.accept });
