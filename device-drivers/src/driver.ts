@@ -120,6 +120,11 @@ export interface Driver extends Lifecycle {
     options: { readonly signal: AbortSignal },
   ): Promise<void>;
   /**
+   * Says what `write` would send, in the protocol's words: `write holding 200 = 0078`. Talks to nobody.
+   * @throws InvalidInputError when the value cannot be encoded
+   */
+  describeWrite?(device: DeviceSlug, point: PointId, value: Value): string;
+  /**
    * Reads one point from the device now, past any cache.
    * @returns null when the protocol cannot be asked (MQTT): the caller waits for the next sample instead
    */

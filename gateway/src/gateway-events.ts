@@ -29,7 +29,7 @@ export class GatewayEvents {
   async note(
     type: EventRecord['type'],
     message: string,
-    more: Pick<EventRecord, 'device' | 'data'> = {},
+    more: Pick<EventRecord, 'device' | 'point' | 'data'> = {},
   ): Promise<void> {
     const { clock, journal, logger } = this.#deps;
     const id = `evt_${randomUUID()}`;

@@ -10,10 +10,13 @@ import {
   stopAll,
 } from '@millwright/protocol';
 import { AlarmRegister } from './alarms/alarm-register.ts';
-import { LimitAlarms, limitedPointsOf } from './alarms/limit-alarms.ts';
+import { AlarmRules } from './alarms/alarm-rules.ts';
+import { watchedPointsOf } from './alarms/watched-points.ts';
 import { RecentEvents } from './api/recent-events.ts';
 import { CommandPath } from './commands/command-path.ts';
 import { commandPortsOf } from './commands/gateway-ports.ts';
+import { Interlocks } from './commands/interlocks.ts';
+import { hasExpressions } from './conditions/condition.ts';
 import type { GatewayConfig } from './config.ts';
 import { DetectorLane } from './detectors/detector-lane.ts';
 import { DeviceAlarms } from './devices/device-alarms.ts';
@@ -53,18 +56,24 @@ export class Lanes implements Lifecycle {
   readonly live = new LiveLane();
   /** The same for MQTT, where values are published. */
   readonly news: LiveLane | undefined;
+  /** News for Sparkplug hosts, where the gateway is an edge node. */
+  readonly sparkplugNews: LiveLane | undefined;
   readonly devices: DeviceSupervisor;
   readonly alarms: AlarmRegister;
   readonly commands: CommandPath;
   readonly recentEvents: RecentEvents;
   readonly events: GatewayEvents;
   readonly #deps: LanesDeps;
-  readonly #limits: LimitAlarms;
+  readonly #rules: AlarmRules;
+  readonly #interlocks = new Interlocks();
   readonly #detectors: DetectorLane | undefined;
   readonly #parts: readonly Lifecycle[];
   #hasStored = false;
 
-  constructor(deps: LanesDeps, config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish'>) {
+  constructor(
+    deps: LanesDeps,
+    config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish' | 'sparkplug'>,
+  ) {
     const { clock, logger, stateStore: kv } = deps;
     const log = (name: string) => logger.child({ name: `gateway:${name}` });
     this.#deps = deps;
@@ -73,10 +82,11 @@ export class Lanes implements Lifecycle {
     const journal = this.recentEvents;
     this.events = new GatewayEvents({ clock, logger: log('events'), journal });
     this.catalog = new Catalog({ logger: log('catalog'), stores: [kv, deps.catalogCopy] });
-    this.alarms = new AlarmRegister({ clock, logger: log('alarms'), journal, kv });
-    this.#limits = new LimitAlarms({ clock, register: this.alarms });
+    const note: GatewayEvents['note'] = (...event) => this.events.note(...event);
+    this.alarms = new AlarmRegister({ clock, logger: log('alarms'), journal, kv, note });
+    this.#rules = new AlarmRules({ clock, register: this.alarms });
 
-    const all: NamedSink[] = [{ name: 'alarms', accept: this.#limits.accept }];
+    const all: NamedSink[] = [{ name: 'alarms', accept: this.#rules.accept }];
     const reported: NamedSink[] = [
       { name: 'journal', accept: (batch) => this.journal.append(batch) },
       { name: 'live lane', accept: this.live.accept },
@@ -88,6 +98,11 @@ export class Lanes implements Lifecycle {
       this.news = new LiveLane();
       this.news.attach(this.points);
       reported.push({ name: 'publisher', accept: this.news.accept });
+    }
+    if (config.sparkplug !== undefined) {
+      this.sparkplugNews = new LiveLane();
+      this.sparkplugNews.attach(this.points);
+      reported.push({ name: 'sparkplug', accept: this.sparkplugNews.accept });
     }
     if (config.detectors) {
       this.#detectors = new DetectorLane({ catalog: this.catalog, points: this.points, alarms: this.alarms });
@@ -101,7 +116,7 @@ export class Lanes implements Lifecycle {
     });
     const ports = commandPortsOf({ devices: this.devices, points: this.points, catalog: this.catalog });
     this.commands = new CommandPath(
-      { clock, logger: log('commands'), journal, kv, ...ports },
+      { clock, logger: log('commands'), journal, kv, ...ports, interlocks: this.#interlocks },
       { writeTimeoutMs: WRITE_TIMEOUT_MS },
     );
     this.#parts = [this.journal, this.recentEvents, this.alarms, this.commands, this.points, this.devices];
@@ -117,7 +132,7 @@ export class Lanes implements Lifecycle {
   /** Stops the drivers, then writes and seals what they delivered. */
   async stop(): Promise<void> {
     const [journal, ...others] = this.#parts;
-    this.#limits.stop();
+    this.#rules.stop();
     try {
       await stopAll(others);
     } finally {
@@ -128,8 +143,13 @@ export class Lanes implements Lifecycle {
   /** Makes `specs` the devices of this gateway, undisturbed where nothing changed. @throws UnavailableError */
   async apply(specs: readonly DeviceSpec[]): Promise<{ readonly started: number; readonly stopped: number }> {
     const counts = await this.devices.apply(specs);
-    const active = [...this.devices.devices().values()];
-    this.#limits.watch(limitedPointsOf(active));
+    const devices = this.devices.devices();
+    const active = [...devices.values()];
+    const compile = hasExpressions(specs)
+      ? (await import('./conditions/compile.ts')).conditionCompiler(devices, this.points)
+      : undefined;
+    this.#interlocks.apply(active, compile);
+    this.#rules.watch(watchedPointsOf(active, compile));
     await this.#detectors?.apply(active);
     return counts;
   }

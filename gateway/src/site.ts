@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DeviceSpec, InvalidInputError, resolveSite, type SourceFile } from '@millwright/protocol';
+import { hasExpressions } from './conditions/condition.ts';
 import { type GatewayConfig, readText } from './config.ts';
 
 /** Device types that come with the drivers. */
@@ -20,7 +21,9 @@ export async function readSite(
   const folders = [SHIPPED_TYPES, ...config.types];
   const types = (await Promise.all(folders.map(readFolder))).flat();
   const site = { name: config.devices, text: await readText(config.devices, 'the site file') };
-  return resolveSite({ site, types, variables });
+  const specs = resolveSite({ site, types, variables });
+  if (hasExpressions(specs)) (await import('./conditions/compile.ts')).checkConditions(specs, config.devices);
+  return specs;
 }
 
 async function readFolder(folder: string): Promise<SourceFile[]> {

@@ -1,25 +1,33 @@
-import { randomUUID } from 'node:crypto';
 import {
   type Clock,
   DeviceSlug,
-  delay,
-  describeError,
-  type EventRecord,
+  InvalidInputError,
   type Lifecycle,
   type Logger,
   PointId,
 } from '@millwright/protocol';
 import type { Journal } from '../journal/journal.ts';
 import type { Kv } from '../journal/kv/kv.ts';
-import { type ActiveAlarm, type AlarmName, AlarmRecord, keyOf, type RaisedAlarm } from './alarm-record.ts';
+import { alarmEvent, type EventType } from './alarm-event.ts';
+import {
+  type ActiveAlarm,
+  type AlarmDefinition,
+  type AlarmName,
+  AlarmRecord,
+  type AlarmView,
+  endsWithProcess,
+  isNormal,
+  keyOf,
+  type RaisedAlarm,
+} from './alarm-record.ts';
+import { type AlarmRequest, checkRequest, eventTypeOf } from './alarm-request.ts';
+import { type AlarmInput, NORMAL, stateOf, transition } from './alarm-state.ts';
+import { ALARM_PREFIX, AlarmWriter } from './alarm-writer.ts';
+import { ChatterWatch } from './chatter.ts';
+import { FirstOut } from './first-out.ts';
+import { FloodWatch, type FloodWatchDeps } from './flood.ts';
 
-const PREFIX = 'alarm';
 const MAX_ALARMS = 10_000;
-/** An alarm that chatters leaves at most one event in this time. */
-const SPACING_MS = 1000;
-const STOP_WITHIN_MS = 3000;
-const RETRY_FIRST_MS = 1000;
-const RETRY_LAST_MS = 30_000;
 const MAX_MESSAGE = 1000;
 
 export interface AlarmRegisterDeps {
@@ -27,286 +35,271 @@ export interface AlarmRegisterDeps {
   readonly logger: Logger;
   readonly journal: Pick<Journal, 'appendEvent'>;
   readonly kv: Pick<Kv, 'set' | 'delete' | 'list'>;
+  /** Writes what is about no single change of an alarm: floods, chattering. */
+  readonly note?: FloodWatchDeps['note'];
 }
 
-/** Something to be written: a raising, or the clearing of what was raised before. */
-type Step =
-  | { readonly type: 'raise'; readonly alarm: ActiveAlarm }
-  | { readonly type: 'clear'; readonly atMs: number; readonly message: string };
+type Shelf = NonNullable<AlarmRecord['shelf']>;
 
-interface Entry {
-  /** At most two: what alternates faster than it can be written cancels out. */
-  readonly steps: Step[];
-  /** As on disk. */
-  record: AlarmRecord | undefined;
-  writtenAtMs: number;
-}
+/** What a change does to a record, beside its status. */
+type Change = Partial<Omit<AlarmRecord, 'device' | 'point' | 'alarm' | 'status' | 'event'>>;
 
 /**
- * Which alarms are active, and their events. Raising and clearing never wait: a writer follows, one alarm after the
- * other, tries again while the disk refuses, and leaves each event exactly once over crashes (an event written twice
- * carries the same identifier).
+ * Where every alarm stands, and the events of how it came there. What the plant does never waits: a writer follows.
+ * What a person asks for is answered when it is on disk.
  */
 export class AlarmRegister implements Lifecycle {
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #journal: Pick<Journal, 'appendEvent'>;
-  readonly #kv: Pick<Kv, 'set' | 'delete' | 'list'>;
-  readonly #active = new Map<string, ActiveAlarm>();
-  readonly #entries = new Map<string, Entry>();
-  /** Alarms with steps to write. */
-  readonly #dirty = new Set<string>();
+  readonly #deps: AlarmRegisterDeps;
+  readonly #writer: AlarmWriter;
+  /** Every alarm that is not normal. */
+  readonly #records = new Map<string, AlarmRecord>();
+  #defined: ReadonlyMap<string, AlarmDefinition> = new Map();
+  /** What ends each shelf; by the monotonic clock, so that a wall clock that is set changes nothing. */
+  readonly #shelves = new Map<string, { readonly shelf: Shelf; readonly cancel: () => void }>();
+  readonly #firstOut = new FirstOut();
+  readonly #chatter: ChatterWatch;
+  readonly #flood: FloodWatch;
   #isRunning = false;
-  #writing: Promise<void> | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #retryMs = RETRY_FIRST_MS;
   #isFull = false;
 
   constructor(deps: AlarmRegisterDeps) {
-    this.#clock = deps.clock;
-    this.#logger = deps.logger;
-    this.#journal = deps.journal;
-    this.#kv = deps.kv;
+    this.#deps = deps;
+    this.#writer = new AlarmWriter(deps);
+    this.#chatter = new ChatterWatch(deps);
+    this.#flood = new FloodWatch(deps);
   }
 
-  /** Knows again what was active. Call it before samples flow. */
+  /** Knows again what was not normal. Call it before samples flow. */
   async start(): Promise<void> {
     if (this.#isRunning) return;
-    const rows = await this.#kv.list({ prefix: [PREFIX] }, { limit: MAX_ALARMS });
+    const rows = await this.#deps.kv.list({ prefix: [ALARM_PREFIX] }, { limit: MAX_ALARMS });
     this.#isRunning = true;
     for (const row of rows) {
       const parsed = AlarmRecord.safeParse(row.value);
       if (parsed.success) this.#restore(parsed.data);
-      else this.#logger.warn({ key: row.key.join('/') }, 'stored alarm is not readable and is ignored');
+      else this.#deps.logger.warn({ key: row.key.join('/') }, 'stored alarm is not readable and is ignored');
     }
-    this.#wake();
+    await this.#flood.start();
+    this.#writer.start();
   }
 
-  /** Writes what can be written; what the disk refuses is lost. */
   async stop(): Promise<void> {
     if (!this.#isRunning) return;
     this.#isRunning = false;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    const timeout = new AbortController();
-    await Promise.race([
-      this.#writeRest().finally(() => timeout.abort()),
-      delay(this.#clock, STOP_WITHIN_MS, { signal: timeout.signal }).catch(() => undefined),
-    ]);
-    if (this.#dirty.size > 0) {
-      this.#logger.error({ alarms: this.#dirty.size }, 'alarm events lost: the disk does not take them');
-    }
+    for (const { cancel } of this.#shelves.values()) cancel();
+    this.#shelves.clear();
+    this.#flood.stop();
+    await this.#writer.stop();
   }
 
-  /** Newest first. */
+  /** The alarms there can be, so that one that is normal can be shelved as well. Replaces all. */
+  define(definitions: Iterable<AlarmDefinition>): void {
+    this.#defined = new Map([...definitions].map((definition) => [keyOf(definition), definition]));
+  }
+
+  /** Those people are told of while they last, newest first. */
   active(): readonly ActiveAlarm[] {
-    return [...this.#active.values()].sort((a, b) => b.raisedAtMs - a.raisedAtMs);
+    return this.list().filter(({ state }) => state === 'unacknowledged' || state === 'acknowledged');
   }
 
+  /** Those whose condition holds, whether people are told or not. */
+  standing(): readonly AlarmView[] {
+    return this.list().filter(({ isActive }) => isActive);
+  }
+
+  /** All that are not normal, newest first. */
+  list(): readonly AlarmView[] {
+    const views = [...this.#records.values()].map((record) => this.#viewOf(record));
+    return views.sort((a, b) => b.raisedAtMs - a.raisedAtMs);
+  }
+
+  /** Whether more alarms came in ten minutes than a person can deal with. */
+  get isFlooded(): boolean {
+    return this.#flood.isFlooded;
+  }
+
+  /** Whether its condition holds, also while nobody is told. */
   isActive(name: AlarmName): boolean {
-    return this.#active.has(keyOf(name));
+    return this.#records.get(keyOf(name))?.status.isActive === true;
   }
 
   /** Does nothing when the alarm is active already. */
   raise(raised: RaisedAlarm): void {
-    const key = keyOf(raised);
-    if (this.#active.has(key)) return;
-    if (this.#active.size >= MAX_ALARMS) {
-      if (!this.#isFull)
-        this.#logger.error({ alarms: MAX_ALARMS }, 'as many alarms are active as can be kept');
-      this.#isFull = true;
-      return;
-    }
-    const alarm = {
-      ...raised,
-      message: raised.message.slice(0, MAX_MESSAGE),
-      raisedAtMs: this.#clock.wallMs(),
-    };
-    this.#active.set(key, alarm);
-    this.#push(key, { type: 'raise', alarm });
+    const record = this.#recordFor(raised);
+    if (record === undefined || record.status.isActive) return;
+    const { value, priority, kind } = raised;
+    const { value: _before, ...rest } = record;
+    this.#apply(rest, 'raise', 'alarm.raised', raised.message, {
+      ...{ priority, kind, message: raised.message.slice(0, MAX_MESSAGE) },
+      raisedAtMs: this.#deps.clock.wallMs(),
+      ...(value === undefined ? {} : { value }),
+    });
   }
 
   /** Does nothing when the alarm is not active. */
   clear(name: AlarmName, message: string): void {
-    const key = keyOf(name);
-    if (!this.#active.delete(key)) return;
+    const record = this.#records.get(keyOf(name));
+    if (record?.status.isActive !== true) return;
     this.#isFull = false;
-    this.#push(key, { type: 'clear', atMs: this.#clock.wallMs(), message: message.slice(0, MAX_MESSAGE) });
+    this.#apply(record, 'clear', 'alarm.cleared', message);
   }
 
-  #restore(record: AlarmRecord): void {
-    const key = keyOf(record);
-    const { state, cleared } = record;
-    const entry: Entry = { steps: [], record, writtenAtMs: Number.NEGATIVE_INFINITY };
-    this.#entries.set(key, entry);
-    if (state !== 'raised') this.#dirty.add(key);
-    const alarm = activeOf(record);
-    if (state === 'raising') entry.steps.push({ type: 'raise', alarm });
-    if (state === 'clearing' && cleared !== undefined) {
-      entry.steps.push({ type: 'clear', atMs: cleared.atMs, message: cleared.message });
-      return;
-    }
-    this.#active.set(key, alarm);
-    if (record.kind === 'anomaly')
-      this.clear(alarm, `${alarm.message}: no longer known since the gateway restarted`);
-  }
-
-  #push(key: string, step: Step): void {
-    const entry = this.#entries.get(key) ?? {
-      steps: [],
-      record: undefined,
-      writtenAtMs: Number.NEGATIVE_INFINITY,
-    };
-    this.#entries.set(key, entry);
-    if (entry.steps.length === 2) entry.steps.pop();
-    else entry.steps.push(step);
-    this.#dirty.add(key);
-    if (this.#entries.size > 2 * MAX_ALARMS) this.#forgetIdle();
-    this.#wake();
-  }
-
-  #forgetIdle(): void {
-    for (const [key, { steps, record }] of this.#entries) {
-      if (steps.length === 0 && record === undefined) this.#entries.delete(key);
-    }
-  }
-
-  #wake(afterMs = 0): void {
-    if (!this.#isRunning || this.#writing !== undefined || this.#cancelTimer !== undefined) return;
-    if (afterMs > 0) {
-      this.#cancelTimer = this.#clock.after(afterMs, () => {
-        this.#cancelTimer = undefined;
-        this.#wake();
-      });
-      return;
-    }
-    this.#writing = this.#writeAll().then((nextMs) => {
-      this.#writing = undefined;
-      if (this.#dirty.size > 0) this.#wake(nextMs);
-    });
-  }
-
-  /** @returns in how many milliseconds there is more to do */
-  async #writeAll(): Promise<number | undefined> {
-    try {
-      for (;;) {
-        const due = this.#nextDue();
-        if (due === undefined || !this.#isRunning) return undefined;
-        if (typeof due === 'number') return due;
-        await this.#write(due);
-        if (this.#retryMs !== RETRY_FIRST_MS) this.#logger.info('alarm events are written again');
-        this.#retryMs = RETRY_FIRST_MS;
-      }
-    } catch (error) {
-      if (this.#isRunning && this.#retryMs === RETRY_FIRST_MS) {
-        this.#logger.error({ error: describeError(error) }, 'alarm event not written; trying on');
-      }
-      this.#retryMs = Math.min(RETRY_LAST_MS, this.#retryMs * 2);
-      return this.#retryMs;
-    }
-  }
-
-  /** An alarm with something to write, or in how many milliseconds there will be one. */
-  #nextDue(): string | number | undefined {
-    const nowMs = this.#clock.monotonicMs();
-    let soonestMs: number | undefined;
-    for (const key of this.#dirty) {
-      const entry = this.#entries.get(key);
-      if (entry === undefined) continue;
-      // A raising is followed by its clearing without delay: only the next raising has to wait.
-      const waitMs = entry.steps[0]?.type === 'raise' ? entry.writtenAtMs + SPACING_MS - nowMs : 0;
-      if (waitMs <= 0) return key;
-      soonestMs = Math.min(soonestMs ?? waitMs, waitMs);
-    }
-    return soonestMs;
-  }
-
-  /** What is left over is counted, and logged, by the caller. */
-  async #writeRest(): Promise<void> {
-    await this.#writing;
-    try {
-      for (const key of [...this.#dirty]) await this.#write(key);
-    } catch (error) {
-      this.#logger.debug({ error: describeError(error) }, 'alarm event not written');
-    }
-  }
-
-  /** Writes all steps of an alarm that are due. */
-  async #write(key: string): Promise<void> {
-    const entry = this.#entries.get(key);
-    for (let step = entry?.steps[0]; entry !== undefined && step !== undefined; step = entry.steps[0]) {
-      if (step.type === 'raise') await this.#writeRaise(entry, step.alarm);
-      else await this.#writeClear(entry, step);
-      entry.steps.shift();
-      entry.writtenAtMs = this.#clock.monotonicMs();
-      if (entry.steps[0]?.type === 'raise' && this.#isRunning) return;
-    }
-    this.#dirty.delete(key);
-  }
-
-  async #writeRaise(entry: Entry, alarm: ActiveAlarm): Promise<void> {
-    const record: AlarmRecord =
-      entry.record?.state === 'raising'
-        ? entry.record
-        : { ...alarm, raisedEvent: `evt_${randomUUID()}`, state: 'raising' };
-    await this.#put(entry, record);
-    await this.#journal.appendEvent(
-      eventOf('alarm.raised', record.raisedEvent, alarm.raisedAtMs, alarm, alarm.message),
-    );
-    await this.#put(entry, { ...record, state: 'raised' });
-  }
-
-  async #writeClear(entry: Entry, step: Extract<Step, { type: 'clear' }>): Promise<void> {
-    const { record } = entry;
+  /** By the design of the plant; `definition` says which alarm, in case it is normal. */
+  suppress(definition: AlarmDefinition, isSuppressed: boolean): void {
+    const before = this.#records.get(keyOf(definition));
+    if ((before?.status.isSuppressed ?? false) === isSuppressed) return;
+    const record = before ?? this.#recordFor(definition);
     if (record === undefined) return;
-    const cleared =
-      record.state === 'clearing' && record.cleared !== undefined
-        ? record.cleared
-        : { event: `evt_${randomUUID()}`, atMs: step.atMs, message: step.message };
-    await this.#put(entry, { ...record, state: 'clearing', cleared });
-    const alarm = activeOf(record);
-    await this.#journal.appendEvent(
-      eventOf('alarm.cleared', cleared.event, cleared.atMs, alarm, cleared.message),
-    );
-    await this.#kv.delete([PREFIX, record.device, record.point, record.alarm]);
-    entry.record = undefined;
+    const input = isSuppressed ? 'suppress' : 'unsuppress';
+    const what = isSuppressed ? 'suppressed by design' : 'no longer suppressed';
+    this.#apply(record, input, eventTypeOf(input), `${what}: ${record.message}`);
   }
 
-  async #put(entry: Entry, record: AlarmRecord): Promise<void> {
-    entry.record = record;
-    await this.#kv.set([PREFIX, record.device, record.point, record.alarm], record);
+  /**
+   * What a person asks for.
+   * @returns the alarm as it stands then, once that is on disk
+   * @throws InvalidInputError `ALARM_UNKNOWN`, or why it has no meaning now (`NOT_IN_ALARM`, `NOT_SHELVED`, …);
+   *   LimitError `ALARM_BUSY` while the disk takes nothing
+   */
+  async request(name: AlarmName, request: AlarmRequest): Promise<AlarmView> {
+    const record =
+      this.#records.get(keyOf(name)) ??
+      (this.#defined.has(keyOf(name)) ? this.#recordFor(this.#defined.get(keyOf(name))) : undefined);
+    const label = `alarm "${name.alarm}" of ${name.device} ${name.point}`;
+    if (record === undefined) {
+      throw new InvalidInputError('ALARM_UNKNOWN', `there is no ${label}`, {
+        hint: 'the list of alarms shows those that are not normal',
+      });
+    }
+    const { sentence, change } = checkRequest(request, record, this.#deps.clock.wallMs());
+    const result = transition(record.status, request.action, record);
+    if (!result.ok) throw new InvalidInputError(result.code, `${label}: ${result.message}`);
+    const { shelf: _shelf, by: _by, reason: _reason, ...rest } = record;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const after = this.#apply(rest, request.action, eventTypeOf(request.action), sentence, change, resolve);
+    await promise;
+    return this.#viewOf(after);
+  }
+
+  /** The record of an alarm, or a new one; undefined when there is no more room. */
+  #recordFor(definition: AlarmDefinition | undefined): AlarmRecord | undefined {
+    if (definition === undefined) return undefined;
+    const known = this.#records.get(keyOf(definition));
+    if (known !== undefined) return known;
+    if (this.#records.size >= MAX_ALARMS) {
+      if (!this.#isFull)
+        this.#deps.logger.error({ alarms: MAX_ALARMS }, 'there are as many alarms as can be kept');
+      this.#isFull = true;
+      return undefined;
+    }
+    const { device, point, alarm, priority, kind, group } = definition;
+    return {
+      ...{ device, point, alarm, priority, kind },
+      message: definition.message.slice(0, MAX_MESSAGE),
+      raisedAtMs: this.#deps.clock.wallMs(),
+      needsAck: definition.needsAck ?? kind !== 'anomaly',
+      ...(group === undefined ? {} : { group }),
+      isFirst: false,
+      status: NORMAL,
+    };
+  }
+
+  /** Makes the transition, tells the disk, and whoever counts. The input is one the state allows. */
+  #apply(
+    record: AlarmRecord,
+    input: AlarmInput,
+    type: EventType,
+    sentence: string,
+    change: Change = {},
+    onWritten?: () => void,
+  ): AlarmRecord {
+    const result = transition(record.status, input, record);
+    if (!result.ok) return record;
+    const key = keyOf(record);
+    const wasTold = record.status.told;
+    const { status } = result;
+    const isNews = input === 'raise' && wasTold !== status.told;
+    const isFirst = this.#firstOut.isFirst(key, record.group, record.isFirst, status);
+    const after: AlarmRecord = { ...record, ...change, isFirst, status };
+    const isProcess = onWritten === undefined;
+    // The plant's doing behind a cover is kept, but nobody is told.
+    const isSilent = (input === 'raise' || input === 'clear') && wasTold === status.told;
+    const at = { atMs: this.#deps.clock.wallMs(), sentence: sentence.slice(0, MAX_MESSAGE) };
+    const stands = this.#writer.push({
+      after,
+      ...(isSilent ? {} : { event: alarmEvent(type, after, at) }),
+      isProcess,
+      isRaise: isNews,
+      ...(onWritten === undefined ? {} : { onWritten }),
+    });
+    this.#keep(key, stands);
+    if (isNews) {
+      this.#flood.raised();
+      this.#chatter.raised(after);
+    }
+    return stands;
+  }
+
+  #keep(key: string, record: AlarmRecord): void {
+    if (isNormal(record)) this.#records.delete(key);
+    else this.#records.set(key, record);
+    const { shelf } = record;
+    const armed = this.#shelves.get(key);
+    if (armed?.shelf === shelf) return;
+    armed?.cancel();
+    this.#shelves.delete(key);
+    if (shelf === undefined || !this.#isRunning) return;
+    const { clock } = this.#deps;
+    const leftMs = Math.min(shelf.forMs, Math.max(0, shelf.untilMs - clock.wallMs()));
+    this.#shelves.set(key, { shelf, cancel: clock.after(leftMs, () => this.#unshelve(key)) });
+  }
+
+  #unshelve(key: string): void {
+    const record = this.#records.get(key);
+    if (record === undefined) return;
+    const { shelf: _shelf, by: _by, reason: _reason, ...rest } = record;
+    this.#apply(rest, 'unshelve', 'alarm.unshelved', `no longer shelved: ${record.message}`);
+  }
+
+  #restore(stored: AlarmRecord): void {
+    this.#writer.restore(stored);
+    const { event: _event, ...record } = stored;
+    const key = keyOf(record);
+    this.#firstOut.restore(key, record.group, record.isFirst, record.status);
+    this.#keep(key, record);
+    if (endsWithProcess(record.kind) && record.status.isActive) {
+      this.clear(nameOf(record), `${record.message}: no longer known since the gateway restarted`);
+    }
+  }
+
+  #viewOf(record: AlarmRecord): AlarmView {
+    const {
+      status,
+      shelf,
+      event: _event,
+      device: _device,
+      point: _point,
+      value,
+      group,
+      by,
+      reason,
+      ...rest
+    } = record;
+    return {
+      ...rest,
+      ...nameOf(record),
+      state: stateOf(status),
+      isActive: status.isActive,
+      isChattering: this.#chatter.isChattering(keyOf(record)),
+      ...(value === undefined ? {} : { value }),
+      ...(group === undefined ? {} : { group }),
+      ...(by === undefined ? {} : { by }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(shelf === undefined ? {} : { shelvedUntilMs: shelf.untilMs }),
+    };
   }
 }
 
-function activeOf({
-  device,
-  point,
-  alarm,
-  priority,
-  kind,
-  message,
-  value,
-  raisedAtMs,
-}: AlarmRecord): ActiveAlarm {
-  return {
-    device: DeviceSlug.parse(device),
-    point: PointId.parse(point),
-    alarm,
-    priority,
-    kind,
-    message,
-    raisedAtMs,
-    ...(value === undefined ? {} : { value }),
-  };
-}
-
-function eventOf(
-  type: EventRecord['type'],
-  id: string,
-  atMs: number,
-  { device, point, alarm, priority, kind, value }: ActiveAlarm,
-  message: string,
-): EventRecord {
-  const data = { alarm, priority, kind, ...(value === undefined ? {} : { value }) };
-  return { id, atMs, type, device, point, message, data };
+function nameOf({ device, point, alarm }: AlarmRecord): AlarmName {
+  return { device: DeviceSlug.parse(device), point: PointId.parse(point), alarm };
 }

@@ -1,4 +1,5 @@
 import {
+  AlarmRule,
   bad,
   DeviceSlug,
   type EventRecord,
@@ -15,17 +16,19 @@ import type { Kv } from '../journal/kv/kv.ts';
 import { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 import { KvJournal } from '../journal/kv-journal.ts';
 import { AlarmRegister } from './alarm-register.ts';
-import { LimitAlarms, type LimitedPoint } from './limit-alarms.ts';
+import { AlarmRules } from './alarm-rules.ts';
+import type { WatchedPoint } from './watched-points.ts';
 
+const rule = (words: object) => AlarmRule.parse({ acknowledge: false, ...words });
 const device = DeviceSlug.parse('pump-1');
 const point = PointId.parse('bearing_temperature');
-const bearing: LimitedPoint = {
+const bearing: WatchedPoint = {
   no: PointNo.parse(3),
   device,
   point,
   subject: 'Pump 1 bearing temperature',
   unit: 'Cel',
-  alarms: { hi: { at: 90, off: 87, priority: 'high' } },
+  alarms: { hi: rule({ at: 90, off: 87, priority: 'high' }) },
 };
 const full = () => new UnavailableError('KV_DISK_FULL', 'the disk is full');
 
@@ -36,7 +39,7 @@ let stateFile: MemoryKvFile;
 let journal: KvJournal;
 let kv: Kv;
 let register: AlarmRegister;
-let limits: LimitAlarms;
+let rules: AlarmRules;
 
 beforeEach(async () => {
   clock = new MemoryClock();
@@ -47,18 +50,18 @@ beforeEach(async () => {
 });
 afterEach(end);
 
-async function begin(points: readonly LimitedPoint[]): Promise<void> {
+async function begin(points: readonly WatchedPoint[]): Promise<void> {
   journal = new KvJournal({ clock, logger, file: journalFile }, JournalConfig.parse({}));
   await journal.start();
   kv = await stateFile.open();
   register = new AlarmRegister({ clock, logger, journal, kv });
   await register.start();
-  limits = new LimitAlarms({ clock, register });
-  limits.watch(points);
+  rules = new AlarmRules({ clock, register });
+  rules.watch(points);
 }
 
 async function end(): Promise<void> {
-  limits.stop();
+  rules.stop();
   const stopping = register.stop();
   await clock.advance(5000);
   await stopping;
@@ -69,7 +72,7 @@ async function end(): Promise<void> {
 function feed(...values: readonly number[]): void {
   const batch = new SampleBatch(values.length);
   for (const value of values) batch.pushNumber(bearing.no, clock.wallMs(), clock.wallMs(), value);
-  limits.accept(batch);
+  rules.accept(batch);
 }
 
 async function events(): Promise<EventRecord[]> {
@@ -100,10 +103,10 @@ describe('a limit alarm', () => {
 
   it('is low when its off value is above its limit, or its side says so', async () => {
     const alarms = {
-      lo: { at: 10, off: 12, priority: 'low' as const },
-      empty: { at: 5, side: 'low' as const, priority: 'critical' as const },
+      lo: rule({ at: 10, off: 12, priority: 'low' }),
+      empty: rule({ at: 5, side: 'low', priority: 'critical' }),
     };
-    limits.watch([{ ...bearing, unit: undefined, alarms }]);
+    rules.watch([{ ...bearing, unit: undefined, alarms }]);
     feed(10, 9, 4, 5, 11);
     expect(register.active().map(({ alarm }) => alarm)).toEqual(['lo']);
     feed(12);
@@ -116,7 +119,7 @@ describe('a limit alarm', () => {
   });
 
   it('with a delay is raised when the limit stays exceeded, also without another sample', async () => {
-    limits.watch([{ ...bearing, alarms: { hi: { at: 90, delay: 5000, priority: 'medium' } } }]);
+    rules.watch([{ ...bearing, alarms: { hi: rule({ at: 90, delay: '5s', priority: 'medium' }) } }]);
     feed(95);
     await clock.advance(4000);
     feed(85);
@@ -128,27 +131,30 @@ describe('a limit alarm', () => {
   });
 
   it('is neither raised nor cleared by a bad value, and a bad value breaks a delay off', async () => {
-    limits.watch([
+    rules.watch([
       {
         ...bearing,
-        alarms: { now: { at: 90, priority: 'low' }, later: { at: 90, delay: 1000, priority: 'low' } },
+        alarms: {
+          now: rule({ at: 90, priority: 'low' }),
+          later: rule({ at: 90, delay: '1s', priority: 'low' }),
+        },
       },
     ]);
     feed(95);
     const batch = new SampleBatch(2);
     batch.pushNull(bearing.no, 0, 0, bad('timeout'));
     batch.pushNumber(bearing.no, 0, 0, 0, bad('sensor-fault'));
-    limits.accept(batch);
+    rules.accept(batch);
     await clock.advance(5000);
     expect(register.active().map(({ alarm }) => alarm)).toEqual(['now']);
   });
 
-  it('judges integers, switches and uncertain values too, and ignores text and points without limits', async () => {
-    limits.watch([{ ...bearing, alarms: { hi: { at: 0.5, priority: 'low' } } }]);
+  it('judges integers, switches and uncertain values too, and ignores text and points without rules', async () => {
+    rules.watch([{ ...bearing, alarms: { hi: rule({ at: 0.5, priority: 'low' }) } }]);
     const raisedBy = async (push: (batch: SampleBatch) => void) => {
       const batch = new SampleBatch(2);
       push(batch);
-      limits.accept(batch);
+      rules.accept(batch);
       const isRaised = register.active().length === 1;
       feed(0);
       return isRaised;
@@ -166,12 +172,12 @@ describe('a limit alarm', () => {
 
   it('is cleared when its limit is taken away, and goes on when others change', async () => {
     feed(95);
-    limits.watch([{ ...bearing, alarms: { ...bearing.alarms, more: { at: 99, priority: 'low' } } }]);
+    rules.watch([{ ...bearing, alarms: { ...bearing.alarms, more: rule({ at: 99, priority: 'low' }) } }]);
     expect(register.active()).toHaveLength(1);
-    limits.watch([]);
+    rules.watch([]);
     expect(await messages()).toEqual([
       'alarm.raised: Pump 1 bearing temperature is 95 Cel, above 90 Cel (high)',
-      'alarm.cleared: Pump 1 bearing temperature is 95 Cel, above 90 Cel (high): the limit is no longer watched',
+      'alarm.cleared: Pump 1 bearing temperature is 95 Cel, above 90 Cel (high): the alarm is no longer watched',
     ]);
   });
 
@@ -247,8 +253,8 @@ describe('active alarms over restarts', () => {
         },
       });
       await dying.start();
-      limits = new LimitAlarms({ clock, register: dying });
-      limits.watch([bearing]);
+      rules = new AlarmRules({ clock, register: dying });
+      rules.watch([bearing]);
       feed(95, 80);
       for (let turn = 0; turn < 20; turn++) await clock.advance(0);
       expect(left).toBeLessThan(writes === 6 ? 1 : 0);

@@ -24,6 +24,8 @@ export class BenchDevice implements CommandPoints, CommandDevices {
   settle: (value: Value) => Value = (value) => value;
   /** Cannot be asked, like an MQTT device: `latest` changes instead. */
   isSilent = false;
+  /** What a dry run says would be sent; an error: it cannot be encoded. */
+  raw: string | Error | undefined;
   #writes = 0;
 
   constructor() {
@@ -61,6 +63,7 @@ export class BenchDevice implements CommandPoints, CommandDevices {
       driver: {
         write: (_device, id, value) => this.#write(id, value),
         read: (_device, id) => this.#read(id),
+        ...(this.raw === undefined ? {} : { describeWrite: () => this.#describe() }),
       },
     };
   }
@@ -71,6 +74,11 @@ export class BenchDevice implements CommandPoints, CommandDevices {
       return { v: this.values.get(name) ?? null, q: 'good', tSource: this.#writes, tGateway: this.#writes };
     }
     return undefined;
+  }
+
+  #describe(): string {
+    if (typeof this.raw === 'string') return this.raw;
+    throw this.raw;
   }
 
   async #write(point: PointId, value: Value): Promise<void> {

@@ -1,5 +1,11 @@
 import type { Value, WriteCommand } from '@millwright/protocol';
-import type { CommandDevice, CommandDevices, CommandPoint, CommandPoints } from './ports.ts';
+import type {
+  CommandDevice,
+  CommandDevices,
+  CommandInterlocks,
+  CommandPoint,
+  CommandPoints,
+} from './ports.ts';
 import { targetValueOf } from './target-value.ts';
 
 /** How far the clocks of region and gateway may disagree before a command's times mean nothing. */
@@ -30,7 +36,12 @@ export function refuse(code: string, message: string): Refusal {
 /** Everything that must hold before a machine is touched, in this order; the first that does not is the answer. */
 export function checkCommand(
   command: WriteCommand,
-  deps: { readonly points: CommandPoints; readonly devices: CommandDevices; readonly nowMs: number },
+  deps: {
+    readonly points: CommandPoints;
+    readonly devices: CommandDevices;
+    readonly interlocks: CommandInterlocks;
+    readonly nowMs: number;
+  },
 ): Checked {
   const time = checkTime(command, deps.nowMs);
   if (time !== undefined) return time;
@@ -58,6 +69,8 @@ export function checkCommand(
       `${device.name} is offline${device.why === undefined ? '' : `: ${device.why}`}`,
     );
   }
+  const interlock = checkInterlock(point, deps.interlocks);
+  if (interlock !== undefined) return interlock;
   return { ok: true, device, driver: device.driver, point, value: target.value };
 }
 
@@ -70,4 +83,10 @@ export function checkTime(command: WriteCommand, nowMs: number): Refusal | undef
     return refuse('CLOCK_SKEW', "the command was issued in this gateway's future; check the clocks of both");
   }
   return undefined;
+}
+
+export function checkInterlock(point: CommandPoint, interlocks: CommandInterlocks): Refusal | undefined {
+  const rule = point.spec.write;
+  const why = rule === undefined ? undefined : interlocks.refusal(point.no, rule);
+  return why === undefined ? undefined : refuse('INTERLOCK', `the interlock says no: ${why}`);
 }

@@ -17,8 +17,22 @@ let journal: KvJournal;
 let kv: Kv;
 let commands: CommandPath;
 let count = 0;
+/** Why the interlock says no. */
+let blocked: string | undefined;
+/** How often it says yes before. */
+let passes = 0;
+let asked = 0;
+const interlocks = {
+  refusal: () => {
+    asked++;
+    return asked > passes ? blocked : undefined;
+  },
+};
 
 beforeEach(async () => {
+  blocked = undefined;
+  passes = 0;
+  asked = 0;
   clock = new MemoryClock();
   logger = new MemoryLogger();
   device = new BenchDevice();
@@ -36,7 +50,7 @@ async function begin(): Promise<void> {
   await journal.start();
   kv = await stateFile.open();
   commands = new CommandPath(
-    { clock, logger, journal, kv, points: device, devices: device },
+    { clock, logger, journal, kv, points: device, devices: device, interlocks },
     { writeTimeoutMs: 3000 },
   );
   await commands.start();
@@ -91,6 +105,78 @@ async function events(): Promise<EventRecord[]> {
 }
 
 const types = async () => (await events()).map((event) => event.type);
+
+describe('an interlock', () => {
+  it('keeps the machine still and says why, also when it changes while the command is being recorded', async () => {
+    blocked = 'it does not hold: breaker == true';
+    expect(await carriedOut(command('limit', 120))).toMatchObject({
+      result: 'refused',
+      code: 'INTERLOCK',
+      message: 'the interlock says no: it does not hold: breaker == true',
+    });
+    passes = asked + 1;
+    expect(await carriedOut(command('limit', 130))).toMatchObject({ result: 'refused', code: 'INTERLOCK' });
+    expect(device.written).toEqual([]);
+    expect(await types()).toEqual(['command.refused', 'command.accepted', 'command.refused']);
+  });
+});
+
+describe('a dry run', () => {
+  it('goes through every check, says what would be written, and moves nothing', async () => {
+    device.raw = 'write holding 200 = 0078';
+    const receipt = await carriedOut(command('limit', 120, { dryRun: true }));
+    expect(receipt).toMatchObject({
+      result: 'done',
+      dryRun: true,
+      before: 100,
+      raw: 'write holding 200 = 0078',
+      message: 'limit of Pump 1 would be written as 120; nothing was moved',
+    });
+    expect(device.written).toEqual([]);
+    expect(await events()).toMatchObject([
+      { type: 'command.dry-run', data: { dryRun: true, value: 120, raw: 'write holding 200 = 0078' } },
+    ]);
+  });
+
+  it.each<[what: string, point: string, value: WriteCommand['value'], code: string]>([
+    ['out of range', 'limit', 500, 'OUT_OF_RANGE'],
+    ['of the wrong type', 'breaker', 1, 'VALUE_TYPE'],
+    ['of a point nobody may write', 'temperature', 1, 'NOT_WRITABLE'],
+    ['for another role', 'setpoint', 1, 'ROLE'],
+  ])('is refused %s as the command would be', async (_, point, value, code) => {
+    const receipt = await carriedOut(command(point, value, { dryRun: true }));
+    expect(receipt).toMatchObject({ result: 'refused', code, dryRun: true });
+  });
+
+  it('is refused by an interlock, and when the value cannot be encoded', async () => {
+    blocked = 'breaker is bad: timeout';
+    expect(await carriedOut(command('limit', 1, { dryRun: true }))).toMatchObject({ code: 'INTERLOCK' });
+    blocked = undefined;
+    device.raw = refusedByDevice;
+    expect(await carriedOut(command('limit', 1, { dryRun: true }))).toMatchObject({
+      result: 'refused',
+      code: 'ILLEGAL_VALUE',
+    });
+  });
+});
+
+describe('a point with a rate limit', () => {
+  it('takes a burst, then one write every so long, by the monotonic clock', async () => {
+    device.add('valve', 'float64', 0, { rate: { every: 1000, burst: 2 } });
+    const codes = async (...values: number[]) => {
+      const found: (string | undefined)[] = [];
+      for (const value of values) found.push((await carriedOut(command('valve', value))).code);
+      return found;
+    };
+    expect(await codes(1, 2, 3)).toEqual([undefined, undefined, 'RATE']);
+    clock.jumpWall(-86_400_000);
+    expect((await carriedOut(command('valve', 4, { dryRun: true }))).code).toBe('RATE');
+    await clock.advance(1000);
+    expect((await carriedOut(command('valve', 4, { dryRun: true }))).code).toBeUndefined();
+    expect(await codes(5, 6)).toEqual([undefined, 'RATE']);
+    expect(device.written).toEqual(['valve=1', 'valve=2', 'valve=5']);
+  });
+});
 
 describe('a command', () => {
   it('writes, reads back, and leaves two lines in the journal', async () => {

@@ -4,7 +4,6 @@ import {
   type DeviceSlug,
   describeError,
   type EventRecord,
-  InvalidInputError,
   type JsonValue,
   type Lifecycle,
   type Logger,
@@ -16,10 +15,19 @@ import {
 } from '@millwright/protocol';
 import type { Journal } from '../journal/journal.ts';
 import type { Kv } from '../journal/kv/kv.ts';
-import { type Checked, checkCommand, checkTime, type Refusal, refuse } from './command-check.ts';
+import {
+  type Checked,
+  checkCommand,
+  checkInterlock,
+  checkTime,
+  type Refusal,
+  refuse,
+} from './command-check.ts';
 import { type CommandRecord, CommandRecords } from './command-records.ts';
-import type { CommandDevices, CommandPoints } from './ports.ts';
+import { describeValue, failedWrite, type Outcome, rehearsal, shortened } from './outcome.ts';
+import type { CommandDevices, CommandInterlocks, CommandPoints } from './ports.ts';
 import { readBack, untilAborted } from './read-back.ts';
+import { WriteRate } from './write-rate.ts';
 
 const MAX_WAITING = 64;
 const RECORD_WITHIN_MS = 5000;
@@ -33,6 +41,7 @@ export interface CommandPathDeps {
   readonly kv: Pick<Kv, 'set' | 'list' | 'commit'>;
   readonly points: CommandPoints;
   readonly devices: CommandDevices;
+  readonly interlocks: CommandInterlocks;
 }
 
 export interface CommandPathConfig {
@@ -44,7 +53,6 @@ type Accepted = Extract<Checked, { ok: true }>;
 const STOPPING = refuse('STOPPING', 'the gateway is stopping or not yet running');
 
 type AnsweredRecord = CommandRecord & { readonly receipt: Receipt };
-type Outcome = Pick<Receipt, 'result' | 'code' | 'message' | 'before' | 'readBack'>;
 
 /**
  * The only way from a command to a machine: checked, recorded before anything moves, carried out once, read back,
@@ -57,6 +65,7 @@ export class CommandPath implements Lifecycle {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #records: CommandRecords;
+  readonly #rate: WriteRate;
   readonly #underWay = new Map<string, Promise<Receipt>>();
   readonly #lastOf = new Map<DeviceSlug, Promise<unknown>>();
   #abort = new AbortController();
@@ -69,6 +78,7 @@ export class CommandPath implements Lifecycle {
     this.#logger = deps.logger;
     this.#clock = deps.clock;
     this.#records = new CommandRecords(deps);
+    this.#rate = new WriteRate(deps);
   }
 
   /** Answers for the commands that were under way when the process last ended. */
@@ -133,7 +143,10 @@ export class CommandPath implements Lifecycle {
     const nowMs = this.#clock.wallMs();
     const checked = checkCommand(command, { ...this.#deps, nowMs });
     if (!checked.ok) return this.#finish(command, refused(checked));
+    const tooSoon = this.#tooSoon(command, checked);
+    if (tooSoon !== undefined) return this.#finish(command, refused(tooSoon));
     const before = this.#deps.points.latest(checked.point.no);
+    if (command.dryRun === true) return this.#finish(command, rehearsal(command, checked, before));
     const refusal = await this.#accept(command, checked, nowMs, before);
     if (refusal !== undefined) return this.#finish(command, refused(refusal));
     const outcome = await this.#actuate(command, checked, before);
@@ -143,14 +156,22 @@ export class CommandPath implements Lifecycle {
     );
   }
 
+  #tooSoon({ dryRun = false }: WriteCommand, { point, device }: Accepted): Refusal | undefined {
+    const rule = point.spec.write;
+    const waitMs = rule === undefined ? 0 : this.#rate.waitMs(point.no, rule, { isTrial: dryRun });
+    if (waitMs === 0) return undefined;
+    return refuse('RATE', `this point of ${device.name} may be written again in ${waitMs} ms`);
+  }
+
   /** On disk before anything moves; a command that cannot be recorded is not carried out. */
   async #accept(
     command: WriteCommand,
-    { device }: Accepted,
+    target: Accepted,
     atMs: number,
     before: Sample | undefined,
   ): Promise<Refusal | undefined> {
     const { id, point } = command;
+    const { device } = target;
     try {
       await this.#records.put({ id, device: command.device, point, atMs });
       const message = `${command.by.name} writes ${describeValue(command.value)} to ${point} of ${device.name}`;
@@ -163,7 +184,9 @@ export class CommandPath implements Lifecycle {
         `the command could not be recorded, so it was not carried out: ${describeError(error)}`,
       );
     }
-    return this.#abort.signal.aborted ? STOPPING : checkTime(command, this.#clock.wallMs());
+    if (this.#abort.signal.aborted) return STOPPING;
+    // Recording took its time: what held before may not hold any more.
+    return checkTime(command, this.#clock.wallMs()) ?? checkInterlock(target.point, this.#deps.interlocks);
   }
 
   async #actuate(command: WriteCommand, target: Accepted, before: Sample | undefined): Promise<Outcome> {
@@ -198,10 +221,12 @@ export class CommandPath implements Lifecycle {
 
   /** The receipt is given even when it cannot be recorded: then the next start reports the command as unknown. */
   async #finish(command: WriteCommand, outcome: Outcome): Promise<Receipt> {
-    const receipt = this.#receipt(command.id, outcome);
-    const { id, device, point } = command;
-    const { code, before, readBack: found } = outcome;
+    const { id, device, point, dryRun = false } = command;
+    const receipt = this.#receipt(id, dryRun ? { ...outcome, dryRun } : outcome);
+    const { code, before, readBack: found, raw } = outcome;
     const data = {
+      ...(dryRun ? { dryRun } : {}),
+      ...(raw === undefined ? {} : { raw }),
       ...(code === undefined ? {} : { code }),
       ...(before === undefined ? {} : { before }),
       ...(found === undefined ? {} : { readBack: found }),
@@ -210,7 +235,9 @@ export class CommandPath implements Lifecycle {
     this.#records.remember(record);
     try {
       await this.#within(RECORD_WITHIN_MS, async () => {
-        await this.#append(`command.${receipt.result}`, command, receipt.message, data);
+        const type =
+          dryRun && receipt.result === 'done' ? 'command.dry-run' : (`command.${receipt.result}` as const);
+        await this.#append(type, command, receipt.message, data);
         await this.#records.put(record);
       });
     } catch (error) {
@@ -219,7 +246,7 @@ export class CommandPath implements Lifecycle {
     return receipt;
   }
 
-  #receipt(id: string, outcome: Outcome): Receipt {
+  #receipt(id: string, outcome: Outcome & Pick<Receipt, 'dryRun'>): Receipt {
     return { id, ...outcome, message: outcome.message.slice(0, MAX_MESSAGE), atMs: this.#clock.wallMs() };
   }
 
@@ -306,21 +333,4 @@ export class CommandPath implements Lifecycle {
 
 function refused({ code, message }: Refusal): Outcome {
   return { result: 'refused', code, message };
-}
-
-/** Only the device's own "no" is a refusal; after anything else the write may have arrived. */
-function failedWrite(what: string, error: unknown): Outcome {
-  const code = error instanceof MillwrightError ? error.code : 'WRITE_FAILED';
-  if (error instanceof InvalidInputError) {
-    return { result: 'refused', code, message: `${what} was not written: ${describeError(error)}` };
-  }
-  return { result: 'unknown', code, message: `${what} may have been written: ${describeError(error)}` };
-}
-
-function describeValue(value: JsonValue): string {
-  return JSON.stringify(shortened(value));
-}
-
-function shortened(value: JsonValue): JsonValue {
-  return typeof value === 'string' ? value.slice(0, 200) : value;
 }

@@ -4,7 +4,8 @@ import { systemClock } from '@millwright/protocol/node';
 import { MemoryLogger } from '@millwright/protocol/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AlarmRegister } from '../alarms/alarm-register.ts';
-import { LimitAlarms, limitedPointsOf } from '../alarms/limit-alarms.ts';
+import { AlarmRules } from '../alarms/alarm-rules.ts';
+import { watchedPointsOf } from '../alarms/watched-points.ts';
 import { BrokerFixture, type TestClient } from '../broker/broker.fixture.ts';
 import { LocalBrokerLink } from '../broker/local-link.ts';
 import { DeviceSupervisor } from '../devices/device-supervisor.ts';
@@ -15,6 +16,7 @@ import { Catalog } from '../points/catalog.ts';
 import { PointsTable } from '../points/points-table.ts';
 import { CommandPath } from './command-path.ts';
 import { commandPortsOf } from './gateway-ports.ts';
+import { Interlocks } from './interlocks.ts';
 
 const patience = { timeout: 10_000 };
 
@@ -39,7 +41,7 @@ describe('a command to an MQTT device', () => {
     const kv = await new MemoryKvFile().open();
     register = new AlarmRegister({ clock, logger, journal, kv });
     await register.start();
-    const limits = new LimitAlarms({ clock, register });
+    const limits = new AlarmRules({ clock, register });
     points = new PointsTable({
       clock,
       logger,
@@ -78,9 +80,12 @@ describe('a command to an MQTT device', () => {
         },
       }),
     ]);
-    limits.watch(limitedPointsOf(supervisor.devices().values()));
+    limits.watch(watchedPointsOf(supervisor.devices().values()));
     const ports = commandPortsOf({ devices: supervisor, points, catalog });
-    commands = new CommandPath({ clock, logger, journal, kv, ...ports }, { writeTimeoutMs: 3000 });
+    commands = new CommandPath(
+      { clock, logger, journal, kv, ...ports, interlocks: new Interlocks() },
+      { writeTimeoutMs: 3000 },
+    );
     await commands.start();
     cleanups.push(
       () => commands.stop(),

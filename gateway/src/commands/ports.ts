@@ -1,5 +1,14 @@
 import type { Driver } from '@millwright/device-drivers';
-import type { CatalogEntry, DeviceSlug, PointId, PointNo, PointSpec, Sample } from '@millwright/protocol';
+import type {
+  CatalogEntry,
+  DeviceSlug,
+  PointId,
+  PointNo,
+  PointSpec,
+  Sample,
+  WriteRule,
+} from '@millwright/protocol';
+import type { z } from 'zod';
 
 export interface CommandPoint {
   readonly no: PointNo;
@@ -21,9 +30,14 @@ export interface CommandDevice {
   readonly online: boolean;
   readonly why?: string;
   /** Absent while its driver is being restarted. */
-  readonly driver: Pick<Driver, 'write' | 'read'> | undefined;
+  readonly driver: Pick<Driver, 'write' | 'read' | 'describeWrite'> | undefined;
 }
 
 export interface CommandDevices {
   find(device: DeviceSlug): CommandDevice | undefined;
+}
+
+export interface CommandInterlocks {
+  /** @returns why the interlock says no, in words; undefined when it says yes or there is none */
+  refusal(no: PointNo, rule: z.infer<typeof WriteRule>): string | undefined;
 }

@@ -9,7 +9,7 @@ import {
   type SampleSink,
 } from '@millwright/protocol';
 import type { AlarmRegister } from '../alarms/alarm-register.ts';
-import { subjectOf } from '../alarms/limit-alarms.ts';
+import { subjectOf } from '../alarms/watched-points.ts';
 import type { NumberedDevice } from '../devices/line-factory.ts';
 import type { Catalog, CatalogWish } from '../points/catalog.ts';
 import { wishesOf } from '../points/point-kind.ts';

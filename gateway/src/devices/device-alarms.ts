@@ -9,7 +9,7 @@ export const WHOLE_DEVICE = PointId.parse('_device');
 const MAX_NAME = 200;
 
 export interface DeviceAlarmsDeps {
-  readonly register: Pick<AlarmRegister, 'raise' | 'clear' | 'active'>;
+  readonly register: Pick<AlarmRegister, 'raise' | 'clear' | 'standing'>;
   readonly events: Pick<GatewayEvents, 'note'>;
 }
 
@@ -31,7 +31,7 @@ export class DeviceAlarms {
 
   readonly onAlarmList = (device: DeviceSlug, active: ReadonlySet<string>): void => {
     const names = new Set([...active].map((name) => name.slice(0, MAX_NAME)));
-    for (const known of this.#deps.register.active()) {
+    for (const known of this.#deps.register.standing()) {
       if (known.kind !== 'device' || known.device !== device || names.has(known.alarm)) continue;
       this.#deps.register.clear(known, `${known.message}: ended while the device was away`);
     }

@@ -16,6 +16,7 @@ import {
   type SampleSink,
 } from '@millwright/protocol';
 import { PointColumns } from './point-columns.ts';
+import { SwingingDoors } from './swinging-doors.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const CHECK_EVERY_MS = 1000;
@@ -33,6 +34,10 @@ export interface PointRules {
   readonly no: PointNo;
   /** A change up to this is not reported; absent: every sample is. */
   readonly deadband?: number | undefined;
+  /** The same as a fraction of the value reported last. */
+  readonly relativeDeadband?: number | undefined;
+  /** Reported are only the samples between which straight lines miss no other by more than this. */
+  readonly swing?: number | undefined;
   readonly heartbeatMs?: number | undefined;
   readonly staleMs?: number | undefined;
 }
@@ -64,6 +69,7 @@ export class PointsTable implements Lifecycle {
   readonly #all: readonly NamedSink[];
   readonly #reported: readonly NamedSink[];
   readonly #columns = new PointColumns();
+  readonly #doors = new SwingingDoors();
   readonly #spare: SampleBatch[] = [];
   readonly #failing = new Set<string>();
   #mask = new Uint8Array(MIN_BATCH_ROWS);
@@ -88,6 +94,7 @@ export class PointsTable implements Lifecycle {
   async stop(): Promise<void> {
     this.#stopChecking?.();
     this.#stopChecking = undefined;
+    this.#release(this.numbers());
   }
 
   /** Samples received, passed on, and dropped for want of a known point. */
@@ -98,9 +105,12 @@ export class PointsTable implements Lifecycle {
   /** Takes points in, or changes how they are reported; what is known of them stays. */
   configure(points: readonly PointRules[]): void {
     const columns = this.#columns;
-    for (const { no, deadband, heartbeatMs, staleMs } of points) {
+    this.#release(points.map(({ no }) => no));
+    for (const { no, deadband, relativeDeadband, swing, heartbeatMs, staleMs } of points) {
       columns.growTo(no);
-      columns.deadband[no] = deadband ?? -1;
+      columns.deadband[no] = deadband ?? (relativeDeadband === undefined ? -1 : 0);
+      columns.relativeDeadband[no] = relativeDeadband ?? 0;
+      this.#doors.configure(no, swing);
       columns.heartbeatMs[no] = heartbeatMs ?? Number.POSITIVE_INFINITY;
       columns.staleMs[no] = staleMs ?? Number.POSITIVE_INFINITY;
       if (columns.isActive[no] !== 1) columns.begin(no, this.#clock.wallMs());
@@ -111,8 +121,12 @@ export class PointsTable implements Lifecycle {
   }
 
   /** Forgets points that are no longer read. */
-  retire(points: Iterable<PointNo>): void {
-    for (const no of points) this.#columns.clear(no);
+  retire(points: readonly PointNo[]): void {
+    this.#release(points);
+    for (const no of points) {
+      this.#columns.clear(no);
+      this.#doors.configure(no, undefined);
+    }
     this.#watched = this.#watched.filter((no) => this.#columns.isActive[no] === 1);
   }
 
@@ -131,6 +145,13 @@ export class PointsTable implements Lifecycle {
     };
   }
 
+  /** How long ago the newest sample of a point came, by the monotonic clock; Infinity when none ever did. */
+  ageMs(no: PointNo): number {
+    const columns = this.#columns;
+    if (columns.isActive[no] !== 1 || columns.isBlank(no)) return Number.POSITIVE_INFINITY;
+    return this.#clock.monotonicMs() - (columns.seenAtMs[no] as number);
+  }
+
   /** Appends the newest sample of a point, unless there never was one. @returns whether it did */
   copyNewest(no: PointNo, into: SampleBatch): boolean {
     const columns = this.#columns;
@@ -147,6 +168,10 @@ export class PointsTable implements Lifecycle {
 
   /** The sink of all drivers. Corrects rows of `batch` where the table knows better. */
   readonly accept: SampleSink = (batch) => {
+    if (this.#doors.isUsed) {
+      this.#acceptSwinging(batch);
+      return;
+    }
     const columns = this.#columns;
     const nowMs = this.#clock.monotonicMs();
     if (this.#mask.length < batch.length) this.#mask = new Uint8Array(batch.length);
@@ -175,6 +200,82 @@ export class PointsTable implements Lifecycle {
     this.#giveBack(passed);
   };
 
+  /** The same for batches in which a sample may make an older one be reported. */
+  #acceptSwinging(batch: SampleBatch): void {
+    const columns = this.#columns;
+    const nowMs = this.#clock.monotonicMs();
+    const passed = this.#borrow(2 * batch.length);
+    for (let row = 0; row < batch.length; row++) {
+      const no = batch.point[row] as PointNo;
+      if (columns.isActive[no] !== 1) {
+        this.#unknown++;
+        continue;
+      }
+      this.#judge(batch, row, no);
+      const isPassing = this.#doors.has(no)
+        ? this.#swing(batch, row, nowMs, passed)
+        : columns.take(batch, row, nowMs);
+      if (isPassing) passed.copyRow(batch, row);
+    }
+    this.#received += batch.length;
+    this.#passed += passed.length;
+    this.#handOn(this.#all, batch);
+    this.#handOn(this.#reported, passed);
+    this.#giveBack(passed);
+  }
+
+  /** Appends the sample held back before when it is needed. @returns whether the row is to be reported at once */
+  #swing(batch: SampleBatch, row: number, nowMs: number, passed: SampleBatch): boolean {
+    const columns = this.#columns;
+    const doors = this.#doors;
+    const no = batch.point[row] as PointNo;
+    const tMs = batch.tSourceMs[row] as number;
+    const beforeMs = columns.tSourceMs[no] as number;
+    const before = columns.numberOf(no);
+    const isHolding = doors.isHolding(no);
+    const isAlike = batch.kind[row] === columns.kind[no] && batch.quality[row] === columns.quality[no];
+    const isJoined = isAlike && tMs > beforeMs && doors.isOpen(no);
+    const isDue = nowMs - (columns.reportedAtMs[no] as number) >= (columns.heartbeatMs[no] as number);
+    // The held sample is the newest: it is appended while it still is.
+    const held = isHolding ? passed.length : -1;
+    if (isHolding) columns.appendTo(no, passed);
+    columns.put(batch, row, nowMs);
+    const value = columns.numberOf(no);
+    if (isJoined && Number.isFinite(value)) {
+      let isHeld = doors.hold(no, tMs, value);
+      if (isHeld && held >= 0) passed.length = held;
+      else if (!isHeld) {
+        doors.pivot(no, beforeMs, before);
+        columns.markReported(no, nowMs);
+        isHeld = doors.hold(no, tMs, value);
+      }
+      if (isHeld && !isDue) return false;
+    }
+    columns.markReported(no, nowMs);
+    if (Number.isFinite(value)) doors.pivot(no, tMs, value);
+    else doors.close(no);
+    return true;
+  }
+
+  /** Reports what is held back, because nothing more may come. */
+  #release(points: Iterable<PointNo>): void {
+    if (!this.#doors.isUsed) return;
+    const held = [...points].filter((no) => this.#doors.isHolding(no));
+    if (held.length === 0) return;
+    const batch = this.#borrow(held.length);
+    for (const no of held) this.#reportHeld(no, batch, this.#clock.monotonicMs());
+    this.#passed += batch.length;
+    this.#handOn(this.#reported, batch);
+    this.#giveBack(batch);
+  }
+
+  #reportHeld(no: PointNo, into: SampleBatch, nowMs: number): void {
+    const columns = this.#columns;
+    columns.appendTo(no, into);
+    columns.markReported(no, nowMs);
+    this.#doors.pivot(no, columns.tSourceMs[no] as number, columns.numberOf(no));
+  }
+
   #judge(batch: SampleBatch, row: number, no: PointNo): void {
     if (batch.kind[row] === Kind.text && isTooLong(batch.strings[batch.value[row] as number])) {
       batch.kind[row] = Kind.null;
@@ -196,15 +297,21 @@ export class PointsTable implements Lifecycle {
     const nowMs = this.#clock.monotonicMs();
     const wallMs = this.#clock.wallMs();
     const stale = this.#borrow(this.#watched.length);
-    const due = this.#borrow(this.#watched.length);
+    const due = this.#borrow(2 * this.#watched.length);
     for (const no of this.#watched) {
       if (columns.isBlank(no)) continue;
       const quality = columns.quality[no] as number;
       const isStale = nowMs - (columns.seenAtMs[no] as number) >= (columns.staleMs[no] as number);
       if (isStale && quality !== STALE && (quality & 3) !== BAD) {
+        if (this.#doors.isHolding(no)) this.#reportHeld(no, due, nowMs);
+        this.#doors.close(no);
         columns.quality[no] = STALE;
         columns.appendTo(no, stale, wallMs, wallMs);
       } else if (nowMs - (columns.reportedAtMs[no] as number) < (columns.heartbeatMs[no] as number)) continue;
+      else if (this.#doors.isHolding(no)) {
+        this.#reportHeld(no, due, nowMs);
+        continue;
+      } else if (this.#doors.has(no)) this.#doors.pivot(no, wallMs, columns.numberOf(no));
       columns.appendTo(no, due, wallMs, wallMs);
       columns.markReported(no, nowMs);
     }

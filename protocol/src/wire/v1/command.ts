@@ -20,6 +20,8 @@ export const WriteCommand = z.object({
   issuedAtMs: z.number(),
   /** Not carried out after this wall time. */
   expiresAtMs: z.number(),
+  /** Go through every check and say what would be written, but move nothing. */
+  dryRun: z.boolean().optional(),
 });
 export type WriteCommand = z.infer<typeof WriteCommand>;
 
@@ -32,6 +34,10 @@ export const Receipt = z.object({
   message: z.string().max(500),
   before: JsonValueSchema.optional(),
   readBack: JsonValueSchema.optional(),
+  /** Nothing was written: `done` says that it would have been. */
+  dryRun: z.boolean().optional(),
+  /** What goes over the wire, where the driver can tell: "holding 200 = 00 78". */
+  raw: z.string().max(1000).optional(),
   atMs: z.number(),
 });
 export type Receipt = z.infer<typeof Receipt>;
