@@ -25,6 +25,7 @@ export * from './identity/enrol-token.ts';
 export * from './identity/gateway-id.ts';
 export * from './ids.ts';
 export * from './lifecycle.ts';
+export * from './location.ts';
 export * from './logger.ts';
 export * from './samples/batch.ts';
 export * from './samples/catalog.ts';

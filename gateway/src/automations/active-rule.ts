@@ -1,5 +1,5 @@
-import { bad } from '@millwright/protocol';
-import { inputTypesOf, type Location, type RuleSpec } from '@millwright/protocol/automation';
+import { bad, type Location } from '@millwright/protocol';
+import { inputTypesOf, type RuleSpec } from '@millwright/protocol/automation';
 import { Expression, type ExpressionInputs } from '@millwright/protocol/expression';
 import { ActionPlanner, type AlarmOfRule, type Firing } from './firing.ts';
 import { RuleSlot } from './rule-slot.ts';

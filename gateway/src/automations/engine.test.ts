@@ -1,5 +1,5 @@
-import { bad, GOOD, PointNo, qualityByte, SampleBatch, type Value } from '@millwright/protocol';
-import { Location, type RuleSpec, readRules } from '@millwright/protocol/automation';
+import { bad, GOOD, Location, PointNo, qualityByte, SampleBatch, type Value } from '@millwright/protocol';
+import { type RuleSpec, readRules } from '@millwright/protocol/automation';
 import { MemoryClock } from '@millwright/protocol/testing';
 import { describe, expect, it } from 'vitest';
 import type { RuleState } from './active-rule.ts';

@@ -1,6 +1,6 @@
-import type { Clock, PointNo, Sample, SampleSink } from '@millwright/protocol';
+import type { Clock, Location, PointNo, Sample, SampleSink } from '@millwright/protocol';
 import { describeError, QUALITIES, qualityByte, REASONS } from '@millwright/protocol';
-import type { Location, PointRef, RuleSpec } from '@millwright/protocol/automation';
+import type { PointRef, RuleSpec } from '@millwright/protocol/automation';
 import { ActiveRule, type RuleListener } from './active-rule.ts';
 import type { RuleSlot } from './rule-slot.ts';
 

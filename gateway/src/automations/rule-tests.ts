@@ -1,5 +1,5 @@
-import { bad, GOOD, PointNo, SampleBatch, type Value } from '@millwright/protocol';
-import { Location, type RuleSpec, type RuleTest } from '@millwright/protocol/automation';
+import { bad, GOOD, Location, PointNo, SampleBatch, type Value } from '@millwright/protocol';
+import type { RuleSpec, RuleTest } from '@millwright/protocol/automation';
 import { describeAction, type Firing } from './firing.ts';
 import { replay } from './replay/replay.ts';
 

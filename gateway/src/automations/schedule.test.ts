@@ -1,4 +1,5 @@
-import { Location, type ScheduleSpec, type SunTime } from '@millwright/protocol/automation';
+import { Location } from '@millwright/protocol';
+import type { ScheduleSpec, SunTime } from '@millwright/protocol/automation';
 import { describe, expect, it } from 'vitest';
 import { createSchedule } from './schedule.ts';
 

@@ -1,5 +1,5 @@
-import { InvalidInputError } from '@millwright/protocol';
-import type { Location, ScheduleSpec } from '@millwright/protocol/automation';
+import { InvalidInputError, type Location } from '@millwright/protocol';
+import type { ScheduleSpec } from '@millwright/protocol/automation';
 import { Cron } from 'croner';
 import { getTimes } from 'suncalc';
 

@@ -11,7 +11,7 @@ export {
 } from './read-rules.ts';
 export { DEFAULT_FIRINGS_PER_MINUTE, type RuleInput, type RuleSpec } from './rule.ts';
 export type { RuleTest, RuleTestFile } from './rule-test.ts';
-export { Location, type ScheduleSpec, SUN_TIMES, type SunTime } from './schedule.ts';
+export { type ScheduleSpec, SUN_TIMES, type SunTime } from './schedule.ts';
 export {
   type AggregateSpec,
   DEFAULT_WINDOW_SAMPLES,

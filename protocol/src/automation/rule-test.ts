@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DurationMs } from '../device/duration.ts';
 import { Slug } from '../ids.ts';
-import { Location } from './schedule.ts';
+import { Location } from '../location.ts';
 
 const Value = z.union([z.number(), z.boolean(), z.string().max(500), z.null()]);
 const Instant = z

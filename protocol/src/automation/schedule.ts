@@ -1,18 +1,6 @@
 import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
-
-/** Where a site is, for the sun and for local time. */
-export const Location = z.strictObject({
-  latitude: z.number().min(-90).max(90).optional(),
-  longitude: z.number().min(-180).max(180).optional(),
-  /** IANA time zone of schedules. */
-  zone: z
-    .string()
-    .max(64)
-    .refine(isZone, 'must be an IANA time zone, such as "Europe/Berlin"')
-    .default('UTC'),
-});
-export type Location = z.infer<typeof Location>;
+import { isZone } from '../location.ts';
 
 export const SUN_TIMES = [
   'sunrise',
@@ -67,12 +55,3 @@ export const ScheduleText = z
     if (sun !== undefined) return { kind: 'sun', at: sun, offsetMs: offset ?? 0 };
     return tell('needs "cron" or "sun"');
   });
-
-function isZone(zone: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}

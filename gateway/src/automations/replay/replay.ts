@@ -1,5 +1,5 @@
-import { type PointNo, SampleBatch } from '@millwright/protocol';
-import type { Location, RuleSpec } from '@millwright/protocol/automation';
+import { type Location, type PointNo, SampleBatch } from '@millwright/protocol';
+import type { RuleSpec } from '@millwright/protocol/automation';
 import { RuleEngine } from '../engine.ts';
 import type { Firing } from '../firing.ts';
 import { ReplayClock } from './replay-clock.ts';
