@@ -2,9 +2,9 @@ import { UnavailableError } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ModbusBus } from './bus.ts';
+import { createBus } from './endpoint.ts';
 import { MemoryBus } from './memory-bus.ts';
-import { TcpBus } from './tcp-bus.ts';
-import { freePort, ModbusPeer, RtuGateway } from './test-peer.ts';
+import { freePort, ModbusPeer, SerialGateway } from './test-peer.ts';
 
 const UNIT = 3;
 const target = { unit: UNIT, timeoutMs: 200 };
@@ -22,18 +22,21 @@ interface Bench {
   dispose(): Promise<void>;
 }
 
-async function overTheNetwork(framing: 'tcp' | 'rtuOverTcp'): Promise<Bench> {
+async function overTheNetwork(kind: 'tcp' | 'rtuOverTcp' | 'asciiOverTcp', connections = 1): Promise<Bench> {
   const peer = await ModbusPeer.create();
   await peer.start();
-  const gateway = framing === 'tcp' ? undefined : new RtuGateway(await freePort(), peer.port);
+  const gateway =
+    kind === 'tcp'
+      ? undefined
+      : new SerialGateway(await freePort(), peer.port, kind === 'rtuOverTcp' ? 'rtu' : 'ascii');
   await gateway?.start();
   const end = async () => {
     await gateway?.stop();
     await peer.stop();
   };
-  const endpoint = { host: '127.0.0.1', port: gateway?.port ?? peer.port, framing };
+  const port = gateway?.port ?? peer.port;
   return {
-    bus: new TcpBus({ endpoint, clock: systemClock }),
+    bus: createBus({ kind, host: '127.0.0.1', port, connections, pipeline: 1 }, { clock: systemClock }),
     setRegisters: (address, words) => peer.holding.set(words, address),
     register: (address) => peer.holding[address],
     setCoils: (address, bits) => peer.coils.set(bits, address),
@@ -68,6 +71,8 @@ describe.each([
   ['in memory', inMemory],
   ['over TCP', () => overTheNetwork('tcp')],
   ['RTU over TCP', () => overTheNetwork('rtuOverTcp')],
+  ['ASCII over TCP', () => overTheNetwork('asciiOverTcp')],
+  ['of three connections', () => overTheNetwork('tcp', 3)],
 ])('a Modbus bus %s', (_, create) => {
   let bench: Bench;
   let bus: ModbusBus;

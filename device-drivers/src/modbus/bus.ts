@@ -15,12 +15,15 @@ export interface Target {
 }
 
 /**
- * One connection to one or more Modbus units. One request at a time: the caller waits for the outcome
- * before it asks again. An answer is never taken for that of another request.
+ * One connection to one or more Modbus units, or several at once. At most `slots` requests are under way: the caller
+ * waits for an outcome before it asks again. An answer is never taken for that of another request.
  */
 export interface ModbusBus {
   /** Where it leads, for messages. */
   readonly name: string;
+  readonly slots: number;
+  /** How many connections are open, or are to be. */
+  readonly connections: number;
   readonly isOpen: boolean;
   /**
    * @param options.onClose called once when the opened connection ends by itself, not by `close`
@@ -29,7 +32,7 @@ export interface ModbusBus {
   open(options: { readonly signal: AbortSignal; readonly onClose: (why: string) => void }): Promise<void>;
   /** Ends the connection at once; an outstanding request ends as `closed`. Closed already: does nothing. */
   close(): void;
-  /** @returns the data bytes, as many as `width` calls for; valid until the next request */
+  /** @returns the data bytes, as many as `width` calls for; valid until the caller asks again */
   read(target: Target, table: Table, address: number, width: number): Promise<Outcome<Uint8Array>>;
   write(target: Target, address: number, value: Encoded): Promise<Outcome<undefined>>;
 }

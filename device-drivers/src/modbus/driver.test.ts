@@ -1,11 +1,11 @@
 import type { PointId, Value } from '@millwright/protocol';
 import { type DriverPeer, describeDriver } from '../testing/index.ts';
 import { modbusDriver } from './index.ts';
-import { freePort, ModbusPeer, modbusDevice, RtuGateway } from './test-peer.ts';
+import { freePort, ModbusPeer, modbusDevice, SerialGateway } from './test-peer.ts';
 
 const ADDRESS: Readonly<Record<string, number>> = { flow: 10, setpoint: 20, tag: 30 };
 
-for (const framing of ['tcp', 'rtuOverTcp'] as const) {
+for (const framing of ['tcp', 'rtuOverTcp', 'asciiOverTcp'] as const) {
   describeDriver({
     name: `modbus, ${framing}`,
     module: modbusDriver,
@@ -15,7 +15,10 @@ for (const framing of ['tcp', 'rtuOverTcp'] as const) {
     reads: true,
     createPeer: async (): Promise<DriverPeer<'modbus'>> => {
       const device = await ModbusPeer.create();
-      const gateway = framing === 'tcp' ? undefined : new RtuGateway(await freePort(), device.port);
+      const gateway =
+        framing === 'tcp'
+          ? undefined
+          : new SerialGateway(await freePort(), device.port, framing === 'rtuOverTcp' ? 'rtu' : 'ascii');
       const bytes = Buffer.from(device.holding.buffer);
       const at = (point: PointId) => ADDRESS[point] ?? 0;
       const swapped = (point: PointId, write: () => void) => {

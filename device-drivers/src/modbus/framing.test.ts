@@ -2,7 +2,9 @@ import { UnavailableError } from '@millwright/protocol';
 import fc from 'fast-check';
 import crc16 from 'modbus-serial/utils/crc16.js';
 import { describe, expect, it } from 'vitest';
-import { type Framing, MbapFraming, RtuFraming } from './framing.ts';
+import { AsciiFraming } from './ascii-framing.ts';
+import { type Framing, MbapFraming } from './framing.ts';
+import { RtuFraming } from './rtu-framing.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const withCrc = (text: string) => {
@@ -14,12 +16,13 @@ const withCrc = (text: string) => {
 const request = withCrc('11 03 006b 0002');
 const answer = withCrc('11 03 04 022b 0064');
 
+const ignore = () => undefined;
+
 /** Feeds in pieces of `size` bytes. */
 function feed(framing: Framing, bytes: Buffer, size = bytes.length): Buffer[] {
   const found: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += size) {
-    const adu = framing.receive(bytes.subarray(at, at + size));
-    if (adu !== null) found.push(Buffer.from(adu));
+    framing.receive(bytes.subarray(at, at + size), (_slot, adu) => found.push(Buffer.from(adu)));
   }
   return found;
 }
@@ -29,17 +32,19 @@ describe('Modbus/TCP framing', () => {
     Buffer.concat([Buffer.of(transaction >> 8, transaction & 0xff, 0, 0, 0, hex(body).length), hex(body)]);
   const asked = (): MbapFraming => {
     const framing = new MbapFraming();
-    framing.request(request);
+    framing.request(request, 0);
     return framing;
   };
   const body = '11 03 04 022b 0064';
 
   it('counts transactions through all 16 bits', () => {
     const framing = new MbapFraming();
-    const ids = Array.from({ length: 65_537 }, () => Buffer.from(framing.request(request)).readUInt16BE(0));
+    const ids = Array.from({ length: 65_537 }, () =>
+      Buffer.from(framing.request(request, 0)).readUInt16BE(0),
+    );
     expect(ids.slice(0, 3)).toEqual([1, 2, 3]);
     expect(ids.slice(-2)).toEqual([0, 1]);
-    expect(Buffer.from(framing.request(request)).toString('hex')).toBe('00020000000611030' + '06b0002');
+    expect(Buffer.from(framing.request(request, 0)).toString('hex')).toBe('00020000000611030' + '06b0002');
   });
 
   it.each([1, 2, 5, 7, 100])('finds the answer in pieces of %i bytes', (size) => {
@@ -60,10 +65,27 @@ describe('Modbus/TCP framing', () => {
     expect(feed(new MbapFraming(), frame(0, body))).toEqual([]);
   });
 
+  it('tells the answers of several requests apart, in whatever order they come', () => {
+    const framing = new MbapFraming(3);
+    for (const slot of [0, 1, 2]) framing.request(request, slot);
+    const found: [number, string][] = [];
+    const frames = [3, 7, 1, 1].map((transaction) => frame(transaction, `11 03 04 0000 000${transaction}`));
+    framing.receive(Buffer.concat(frames), (slot, adu) => found.push([slot, adu.toString('hex', 0, 7)]));
+    expect(found).toEqual([
+      [2, '11030400000003'],
+      [0, '11030400000001'],
+    ]);
+    // The second one timed out: its answer is none of the next request's.
+    framing.request(request, 1);
+    framing.receive(frame(2, body), (slot) => found.push([slot, 'late']));
+    framing.receive(frame(4, body), (slot) => found.push([slot, 'right']));
+    expect(found.slice(2)).toEqual([[1, 'right']]);
+  });
+
   it('gives up on a stream that is no Modbus/TCP', () => {
-    expect(() => asked().receive(Buffer.from('HTTP/1.1 400 Bad Request'))).toThrow(UnavailableError);
-    expect(() => asked().receive(hex('0001 0000 0001 11'))).toThrow(UnavailableError);
-    expect(() => asked().receive(hex('0001 0000 00ff 11'))).toThrow(UnavailableError);
+    expect(() => asked().receive(Buffer.from('HTTP/1.1 400 Bad Request'), ignore)).toThrow(UnavailableError);
+    expect(() => asked().receive(hex('0001 0000 0001 11'), ignore)).toThrow(UnavailableError);
+    expect(() => asked().receive(hex('0001 0000 00ff 11'), ignore)).toThrow(UnavailableError);
   });
 
   it('never lets anything but the awaited transaction through, whatever arrives', () => {
@@ -71,7 +93,12 @@ describe('Modbus/TCP framing', () => {
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 6 }), (chunks) => {
         const framing = asked();
         try {
-          for (const chunk of chunks) expect(framing.receive(chunk)?.length ?? 0).toBeLessThanOrEqual(256);
+          for (const chunk of chunks) {
+            framing.receive(chunk, (slot, adu) => {
+              expect(slot).toBe(0);
+              expect(adu.length).toBeLessThanOrEqual(256);
+            });
+          }
         } catch (error) {
           expect(error).toBeInstanceOf(UnavailableError);
         }
@@ -80,7 +107,7 @@ describe('Modbus/TCP framing', () => {
   });
 });
 
-describe('RTU framing over TCP', () => {
+describe('RTU framing', () => {
   const asked = (): RtuFraming => {
     const framing = new RtuFraming();
     framing.request(request);
@@ -139,8 +166,68 @@ describe('RTU framing over TCP', () => {
       fc.property(fc.array(fc.uint8Array({ maxLength: 700 }), { maxLength: 4 }), (chunks) => {
         const framing = asked();
         for (const chunk of chunks) {
-          const adu = framing.receive(chunk);
-          if (adu !== null) expect(crc16(adu.subarray(0, -2))).toBe(adu.readUInt16LE(adu.length - 2));
+          framing.receive(chunk, (_slot, adu) =>
+            expect(crc16(adu.subarray(0, -2))).toBe(adu.readUInt16LE(adu.length - 2)),
+          );
+        }
+      }),
+    );
+  });
+});
+
+describe('ASCII framing', () => {
+  const asked = (): AsciiFraming => {
+    const framing = new AsciiFraming();
+    framing.request(request);
+    return framing;
+  };
+  /** The answer above: its bytes and a check sum that makes their sum a multiple of 256. */
+  const line = Buffer.from(':110304022B006457\r\n');
+
+  it('sends digits, a check sum and a line end', () => {
+    expect(Buffer.from(new AsciiFraming().request(request)).toString()).toBe(':1103006B00027F\r\n');
+  });
+
+  it.each([1, 2, 5, 100])('finds the answer in pieces of %i bytes', (size) => {
+    expect(feed(asked(), line, size)).toEqual([answer]);
+  });
+
+  it('finds an exception', () => {
+    expect(feed(asked(), Buffer.from(':1183026A\r\n'))).toEqual([withCrc('11 83 02')]);
+  });
+
+  it('skips noise, other units, wrong lengths and broken check sums in front of the answer', () => {
+    const noise = [
+      '\0\xff\r\n',
+      ':1203040001000 2E4\r\n',
+      ':110304022B006458\r\n',
+      ':1103020001E9\r\n',
+      ':1103',
+    ];
+    const all = Buffer.concat([...noise.map((text) => Buffer.from(text, 'latin1')), line]);
+    for (const size of [1, 3, all.length]) expect(feed(asked(), all, size)).toEqual([answer]);
+  });
+
+  it('forgets a late answer when the next request goes out', () => {
+    const framing = asked();
+    expect(feed(framing, line.subarray(0, 6))).toEqual([]);
+    framing.request(withCrc('12 03 0000 0002'));
+    expect(feed(framing, line.subarray(6))).toEqual([]);
+    expect(feed(framing, Buffer.from(':12030400010002E4\r\n'))).toEqual([withCrc('12 03 04 0001 0002')]);
+  });
+
+  it('never lets anything but an answer of the right unit and length through, whatever arrives', () => {
+    const chunk = fc.oneof(
+      fc.uint8Array({ maxLength: 700 }),
+      fc.string({ maxLength: 60, unit: 'binary-ascii' }),
+    );
+    fc.assert(
+      fc.property(fc.array(chunk, { maxLength: 4 }), (chunks) => {
+        const framing = asked();
+        for (const each of chunks) {
+          framing.receive(Buffer.from(each as string), (_slot, adu) => {
+            expect([adu[0], adu.length]).toEqual([17, adu[1] === 3 ? 9 : 5]);
+          });
         }
       }),
     );

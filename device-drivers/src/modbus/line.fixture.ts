@@ -2,7 +2,7 @@ import type { DeviceSlug, PointId, Value } from '@millwright/protocol';
 import { MemoryClock, MemoryLogger } from '@millwright/protocol/testing';
 import { afterEach } from 'vitest';
 import { Recorder } from '../testing/index.ts';
-import { ModbusLine } from './line.ts';
+import { ModbusLine, type ModbusLineConfig, type ModbusLineDeps } from './line.ts';
 import { MemoryBus } from './memory-bus.ts';
 import { modbusDevice } from './test-peer.ts';
 
@@ -36,13 +36,21 @@ let stop: () => Promise<void> = async () => undefined;
 afterEach(() => stop());
 
 /** A line on a still clock and a bus in memory, stopped after the test. */
-export function lineOf(devices: ReturnType<typeof device>[], hasTransactionIds = true) {
+export function lineOf(
+  devices: ReturnType<typeof device>[],
+  hasTransactionIds = true,
+  more: { readonly deps?: Partial<ModbusLineDeps>; readonly config?: Partial<ModbusLineConfig> } = {},
+) {
   const clock = new MemoryClock();
   const bus = new MemoryBus({ clock });
   const seen = new Recorder();
   const logger = new MemoryLogger();
-  const deps = { ...seen.deps(), clock, logger, bus, hasTransactionIds, random: () => 0.5 };
-  const line = new ModbusLine(devices, deps);
+  const deps = { ...seen.deps(), clock, logger, bus, random: () => 0.5 };
+  const line = new ModbusLine(
+    devices,
+    { ...deps, ...more.deps },
+    { line: 'memory', hasTransactionIds, isDepthAuto: true, ...more.config },
+  );
   // Stopping waits for the request in flight, which waits for the clock.
   stop = () => line.stop();
   const latest = (unit: number, index = 0) =>

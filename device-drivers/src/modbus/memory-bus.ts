@@ -21,6 +21,8 @@ export class MemoryUnit {
 /** The `ModbusBus` without a network: units live in this process, time is the clock's. */
 export class MemoryBus implements ModbusBus {
   readonly name = 'memory';
+  slots = 1;
+  connections = 1;
   /** Every request with the time it was made: `read 1 holding 0+10`. */
   readonly requests: { readonly atMs: number; readonly what: string }[] = [];
   isReachable = true;

@@ -25,6 +25,11 @@ export interface MergeRule {
   readonly avoid: readonly (readonly [number, number])[];
 }
 
+/** Addresses that no request may reach across from below. */
+export interface Cuts {
+  has(table: Table, at: number): boolean;
+}
+
 /** What one request may ask for. @see Modbus Application Protocol V1.1b3 §6.1, §6.3 */
 export const MAX_REGISTERS = 125;
 export const MAX_BITS = 2000;
@@ -39,7 +44,11 @@ export function isBitTable(table: Table): boolean {
  * rule's registers count 16 bits each, because that is what costs the same on the wire.
  * A point that itself lies in an avoided range is read alone.
  */
-export function planReads<P extends Mapped>(points: readonly P[], merge: MergeRule): ReadRange<P>[] {
+export function planReads<P extends Mapped>(
+  points: readonly P[],
+  merge: MergeRule,
+  cuts?: Cuts,
+): ReadRange<P>[] {
   const ranges: ReadRange<P>[] = [];
   for (const table of ['holding', 'input', 'coil', 'discrete'] as const) {
     const sorted = points.filter((point) => point.table === table).sort((a, b) => a.address - b.address);
@@ -56,6 +65,7 @@ export function planReads<P extends Mapped>(points: readonly P[], merge: MergeRu
         first !== undefined &&
         point.address - end <= maxGap &&
         Math.max(end, endOf(point)) - first.address <= maxWidth &&
+        cuts?.has(table, point.address) !== true &&
         !touches(merge.avoid, end, point.address) &&
         !touches(merge.avoid, point.address, endOf(point)) &&
         !touches(merge.avoid, first.address, endOf(first));

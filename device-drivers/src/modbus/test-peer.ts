@@ -105,17 +105,19 @@ function refusal(code: number): Error {
   return Object.assign(new InvalidInputError('REFUSED', `exception ${code}`), { modbusErrorCode: code });
 }
 
-/** A serial server: takes RTU frames on a TCP socket and passes them on to a Modbus/TCP device. */
-export class RtuGateway {
+/** A serial server: takes RTU or ASCII frames on a TCP socket and passes them on to a Modbus/TCP device. */
+export class SerialGateway {
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
 
   readonly port: number;
   readonly #devicePort: number;
+  readonly #framing: 'rtu' | 'ascii';
 
-  constructor(port: number, devicePort: number) {
+  constructor(port: number, devicePort: number, framing: 'rtu' | 'ascii' = 'rtu') {
     this.port = port;
     this.#devicePort = devicePort;
+    this.#framing = framing;
   }
 
   async start(): Promise<void> {
@@ -148,8 +150,10 @@ export class RtuGateway {
     let asked = Buffer.alloc(0);
     socket.on('data', (bytes) => {
       asked = Buffer.concat([asked, bytes]);
-      for (let size = requestBytes(asked); size <= asked.length; size = requestBytes(asked)) {
-        const body = asked.subarray(0, size - 2);
+      const sizeOf = this.#framing === 'rtu' ? requestBytes : lineBytes;
+      for (let size = sizeOf(asked); size <= asked.length; size = sizeOf(asked)) {
+        const frame = asked.subarray(0, size);
+        const body = this.#framing === 'rtu' ? frame.subarray(0, -2) : asciiBody(frame);
         device.write(Buffer.concat([Buffer.of(0, 1, 0, 0, 0, body.length), body]));
         asked = asked.subarray(size);
       }
@@ -161,7 +165,8 @@ export class RtuGateway {
         const size = 6 + answered.readUInt16BE(4);
         const body = answered.subarray(6, size);
         const sum = crc16(body);
-        socket.write(Buffer.concat([body, Buffer.of(sum & 0xff, sum >> 8)]));
+        if (this.#framing === 'rtu') socket.write(Buffer.concat([body, Buffer.of(sum & 0xff, sum >> 8)]));
+        else socket.write(asciiLine(body));
         answered = answered.subarray(size);
       }
     });
@@ -172,4 +177,20 @@ export class RtuGateway {
 function requestBytes(bytes: Buffer): number {
   if (bytes.length < 7) return Number.POSITIVE_INFINITY;
   return bytes[1] === 15 || bytes[1] === 16 ? 9 + (bytes[6] ?? 0) : 8;
+}
+
+function lineBytes(bytes: Buffer): number {
+  const end = bytes.indexOf('\r\n');
+  return end === -1 ? Number.POSITIVE_INFINITY : end + 2;
+}
+
+function asciiBody(line: Buffer): Buffer {
+  return Buffer.from(line.toString('latin1', 1, line.length - 4), 'hex');
+}
+
+function asciiLine(body: Buffer): string {
+  const sum = body.reduce((total, byte) => total + byte, 0);
+  return `:${Buffer.concat([body, Buffer.of(-sum & 0xff)])
+    .toString('hex')
+    .toUpperCase()}\r\n`;
 }
