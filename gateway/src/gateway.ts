@@ -181,7 +181,7 @@ export class Gateway implements Lifecycle {
       const credentials = new BrokerCredentials({ clock }, { path });
       const log = logger.child({ name: 'gateway:broker' });
       const broker = new MqttBroker(
-        { clock, logger: log, credentials },
+        { clock, logger: log, credentials, file: new DenoKvFile(this.#files.broker) },
         { ...limits, dev, stateDir, version: this.#options.version },
       );
       const link = new LocalBrokerLink({ broker });
@@ -210,7 +210,7 @@ export class Gateway implements Lifecycle {
     const uplink = config.region && (await this.#uplink(lanes, identity, facts, config.region));
     const sources: ApiSources = {
       ...{ facts, journal: lanes.journal, devices: lanes.devices, points: lanes.points },
-      ...{ alarms: lanes.alarms, events: lanes.recentEvents },
+      ...{ alarms: lanes.alarms, commands: lanes.commands, events: lanes.recentEvents },
       ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
       ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
     };

@@ -3,7 +3,6 @@ import { SparkplugDriver } from './sparkplug-driver.ts';
 
 export { DataType, type DataTypeName } from './datatypes.ts';
 export { LocalServer } from './local-server.ts';
-export { MqttServer } from './mqtt-server.ts';
 export * from './payload.ts';
 export type { Session, SparkplugServer, Will } from './session.ts';
 export { SessionLoop, type SessionUser } from './session-loop.ts';

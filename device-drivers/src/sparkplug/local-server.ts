@@ -39,7 +39,7 @@ export class LocalServer implements SparkplugServer {
     return {
       subscribe: async (filters) => {
         for (const filter of filters) {
-          ends.push(link.subscribe(filter, (topic, payload) => events.onMessage(topic, payload, false)));
+          ends.push(link.subscribe(filter, events.onMessage));
         }
       },
       publish: async (topic, payload, options) => {
