@@ -286,6 +286,8 @@ function rulesOf({ spec, numbers }: NumberedDevice): PointRules[] {
     return {
       no,
       deadband: point?.report?.deadband,
+      relativeDeadband: point?.report?.relativeDeadband,
+      swing: point?.report?.swing,
       heartbeatMs: point?.report?.heartbeat,
       staleMs: point?.stale,
     };

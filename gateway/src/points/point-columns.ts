@@ -15,6 +15,8 @@ export class PointColumns {
   reportedAtMs = new Float64Array(0);
   /** −1: every sample is reported. */
   deadband = new Float64Array(0);
+  /** The same as a fraction of the value reported last; the wider of the two holds. */
+  relativeDeadband = new Float64Array(0);
   heartbeatMs = new Float64Array(0);
   staleMs = new Float64Array(0);
   #value = new Float64Array(0);
@@ -39,6 +41,7 @@ export class PointColumns {
     this.seenAtMs = grown(this.seenAtMs, new Float64Array(room));
     this.reportedAtMs = grown(this.reportedAtMs, new Float64Array(room));
     this.deadband = grown(this.deadband, new Float64Array(room));
+    this.relativeDeadband = grown(this.relativeDeadband, new Float64Array(room));
     this.heartbeatMs = grown(this.heartbeatMs, new Float64Array(room));
     this.staleMs = grown(this.staleMs, new Float64Array(room));
     const cells = new ArrayBuffer(room * 8);
@@ -78,6 +81,15 @@ export class PointColumns {
 
   /** Makes row `row` the newest sample of its point. @returns whether it is to be reported; then it counts as reported */
   take(batch: SampleBatch, row: number, nowMs: number): boolean {
+    this.put(batch, row, nowMs);
+    const no = batch.point[row] as number;
+    if (!this.#isNews(no, nowMs)) return false;
+    this.markReported(no as PointNo, nowMs);
+    return true;
+  }
+
+  /** Makes row `row` the newest sample of its point. */
+  put(batch: SampleBatch, row: number, nowMs: number): void {
     const no = batch.point[row] as number;
     const kind = batch.kind[row] as Kind;
     this.kind[no] = kind;
@@ -91,9 +103,21 @@ export class PointColumns {
       this.#words[2 * no] = batch.words[2 * row] as number;
       this.#words[2 * no + 1] = batch.words[2 * row + 1] as number;
     }
-    if (!this.#isNews(no, nowMs)) return false;
-    this.markReported(no as PointNo, nowMs);
-    return true;
+  }
+
+  /** The newest value, when it is a number; else NaN. Allocates nothing. */
+  numberOf(no: number): number {
+    const high = this.#words[2 * no + 1] as number;
+    switch (this.kind[no]) {
+      case Kind.float64:
+        return this.#value[no] as number;
+      case Kind.int64:
+        return high * 0x1_0000_0000 + ((this.#words[2 * no] as number) >>> 0);
+      case Kind.uint64:
+        return (high >>> 0) * 0x1_0000_0000 + ((this.#words[2 * no] as number) >>> 0);
+      default:
+        return Number.NaN;
+    }
   }
 
   /** The newest sample counts as reported from now on. */
@@ -158,13 +182,20 @@ export class PointColumns {
     const reportedLow = this.#reportedWords[2 * no] as number;
     const reportedHigh = this.#reportedWords[2 * no + 1] as number;
     if (low === reportedLow && high === reportedHigh) return false;
+    const relative = this.relativeDeadband[no] as number;
     if (kind === Kind.float64) {
-      return !(Math.abs((this.#value[no] as number) - (this.#reportedValue[no] as number)) <= deadband);
+      const reported = this.#reportedValue[no] as number;
+      const band = Math.max(deadband, relative * Math.abs(reported));
+      return !(Math.abs((this.#value[no] as number) - reported) <= band);
     }
     if (kind === Kind.bool) return true;
     // Close to exact without a BigInt: the difference of the high words first, so that nothing large cancels.
     const highs = kind === Kind.uint64 ? (high >>> 0) - (reportedHigh >>> 0) : high - reportedHigh;
-    return !(Math.abs(highs * 0x1_0000_0000 + ((low >>> 0) - (reportedLow >>> 0))) <= deadband);
+    const change = Math.abs(highs * 0x1_0000_0000 + ((low >>> 0) - (reportedLow >>> 0)));
+    if (relative === 0) return !(change <= deadband);
+    const reportedTop = kind === Kind.uint64 ? reportedHigh >>> 0 : reportedHigh;
+    const reported = Math.abs(reportedTop * 0x1_0000_0000 + (reportedLow >>> 0));
+    return !(change <= Math.max(deadband, relative * reported));
   }
 }
 

@@ -12,17 +12,19 @@ import {
   qualityOf,
   reasonOf,
   type Sample,
-  SampleBatch,
+  type SampleBatch,
   type SampleSink,
 } from '@millwright/protocol';
 import { PointColumns } from './point-columns.ts';
+import { type NamedSink, SinkList } from './sink-list.ts';
+import { SpareBatches } from './spare-batches.ts';
 import { SwingingDoors } from './swinging-doors.ts';
+
+export type { NamedSink } from './sink-list.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const CHECK_EVERY_MS = 1000;
-const MIN_BATCH_ROWS = 256;
-const MAX_SPARE_ROWS = 16_384;
-const MAX_SPARE = 4;
+const MIN_MASK_ROWS = 256;
 
 const SKEWED = qualityByte('uncertain', 'clock-skew');
 const STALE = qualityByte('uncertain', 'stale');
@@ -40,11 +42,6 @@ export interface PointRules {
   readonly swing?: number | undefined;
   readonly heartbeatMs?: number | undefined;
   readonly staleMs?: number | undefined;
-}
-
-export interface NamedSink {
-  readonly name: string;
-  readonly accept: SampleSink;
 }
 
 export interface PointsTableDeps {
@@ -65,14 +62,13 @@ export interface PointsTableDeps {
  */
 export class PointsTable implements Lifecycle {
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #all: readonly NamedSink[];
   readonly #reported: readonly NamedSink[];
   readonly #columns = new PointColumns();
   readonly #doors = new SwingingDoors();
-  readonly #spare: SampleBatch[] = [];
-  readonly #failing = new Set<string>();
-  #mask = new Uint8Array(MIN_BATCH_ROWS);
+  readonly #spare = new SpareBatches();
+  readonly #sinks: SinkList;
+  #mask = new Uint8Array(MIN_MASK_ROWS);
   /** Points with a heartbeat or a staleness bound. */
   #watched: PointNo[] = [];
   #stopChecking: (() => void) | undefined;
@@ -82,7 +78,7 @@ export class PointsTable implements Lifecycle {
 
   constructor(deps: PointsTableDeps) {
     this.#clock = deps.clock;
-    this.#logger = deps.logger;
+    this.#sinks = new SinkList({ logger: deps.logger });
     this.#all = deps.all;
     this.#reported = deps.reported;
   }
@@ -188,23 +184,23 @@ export class PointsTable implements Lifecycle {
     this.#received += batch.length;
     this.#passed += passing;
     if (passing === batch.length) {
-      this.#handOn(this.#all, batch);
-      this.#handOn(this.#reported, batch);
+      this.#sinks.handOn(this.#all, batch);
+      this.#sinks.handOn(this.#reported, batch);
       return;
     }
     // Copied before anybody is called: a sink may come back here with samples of its own.
-    const passed = this.#borrow(passing);
+    const passed = this.#spare.borrow(passing);
     for (let row = 0; row < batch.length; row++) if (this.#mask[row] === 1) passed.copyRow(batch, row);
-    this.#handOn(this.#all, batch);
-    this.#handOn(this.#reported, passed);
-    this.#giveBack(passed);
+    this.#sinks.handOn(this.#all, batch);
+    this.#sinks.handOn(this.#reported, passed);
+    this.#spare.giveBack(passed);
   };
 
   /** The same for batches in which a sample may make an older one be reported. */
   #acceptSwinging(batch: SampleBatch): void {
     const columns = this.#columns;
     const nowMs = this.#clock.monotonicMs();
-    const passed = this.#borrow(2 * batch.length);
+    const passed = this.#spare.borrow(2 * batch.length);
     for (let row = 0; row < batch.length; row++) {
       const no = batch.point[row] as PointNo;
       if (columns.isActive[no] !== 1) {
@@ -219,9 +215,9 @@ export class PointsTable implements Lifecycle {
     }
     this.#received += batch.length;
     this.#passed += passed.length;
-    this.#handOn(this.#all, batch);
-    this.#handOn(this.#reported, passed);
-    this.#giveBack(passed);
+    this.#sinks.handOn(this.#all, batch);
+    this.#sinks.handOn(this.#reported, passed);
+    this.#spare.giveBack(passed);
   }
 
   /** Appends the sample held back before when it is needed. @returns whether the row is to be reported at once */
@@ -262,11 +258,11 @@ export class PointsTable implements Lifecycle {
     if (!this.#doors.isUsed) return;
     const held = [...points].filter((no) => this.#doors.isHolding(no));
     if (held.length === 0) return;
-    const batch = this.#borrow(held.length);
+    const batch = this.#spare.borrow(held.length);
     for (const no of held) this.#reportHeld(no, batch, this.#clock.monotonicMs());
     this.#passed += batch.length;
-    this.#handOn(this.#reported, batch);
-    this.#giveBack(batch);
+    this.#sinks.handOn(this.#reported, batch);
+    this.#spare.giveBack(batch);
   }
 
   #reportHeld(no: PointNo, into: SampleBatch, nowMs: number): void {
@@ -296,8 +292,8 @@ export class PointsTable implements Lifecycle {
     const columns = this.#columns;
     const nowMs = this.#clock.monotonicMs();
     const wallMs = this.#clock.wallMs();
-    const stale = this.#borrow(this.#watched.length);
-    const due = this.#borrow(2 * this.#watched.length);
+    const stale = this.#spare.borrow(this.#watched.length);
+    const due = this.#spare.borrow(2 * this.#watched.length);
     for (const no of this.#watched) {
       if (columns.isBlank(no)) continue;
       const quality = columns.quality[no] as number;
@@ -316,36 +312,10 @@ export class PointsTable implements Lifecycle {
       columns.markReported(no, nowMs);
     }
     this.#passed += due.length;
-    if (stale.length > 0) this.#handOn(this.#all, stale);
-    if (due.length > 0) this.#handOn(this.#reported, due);
-    this.#giveBack(stale);
-    this.#giveBack(due);
-  }
-
-  #handOn(sinks: readonly NamedSink[], batch: SampleBatch): void {
-    if (batch.length === 0) return;
-    for (const { name, accept } of sinks) {
-      try {
-        accept(batch);
-        if (this.#failing.size > 0) this.#failing.delete(name);
-      } catch (error) {
-        // One receiver must not keep the samples from the others; it is named once until it works again.
-        if (this.#failing.has(name)) continue;
-        this.#failing.add(name);
-        this.#logger.error({ err: error, sink: name }, `samples were refused by ${name}`);
-      }
-    }
-  }
-
-  #borrow(rows: number): SampleBatch {
-    const spare = this.#spare.findIndex(({ capacity }) => capacity >= rows);
-    const [found] = spare >= 0 ? this.#spare.splice(spare, 1) : [];
-    return found ?? new SampleBatch(Math.max(MIN_BATCH_ROWS, rows));
-  }
-
-  #giveBack(batch: SampleBatch): void {
-    batch.clear();
-    if (this.#spare.length < MAX_SPARE && batch.capacity <= MAX_SPARE_ROWS) this.#spare.push(batch);
+    if (stale.length > 0) this.#sinks.handOn(this.#all, stale);
+    if (due.length > 0) this.#sinks.handOn(this.#reported, due);
+    this.#spare.giveBack(stale);
+    this.#spare.giveBack(due);
   }
 }
 
