@@ -2,8 +2,11 @@ import {
   bad,
   type Clock,
   type DeviceSlug,
+  GOOD,
   InvalidInputError,
+  Kind,
   type Logger,
+  type OpcuaPoint,
   type PointId,
   type PointNo,
   type Reason,
@@ -20,6 +23,7 @@ import {
   type OpcuaServer,
   unpack,
 } from './messages.ts';
+import { tellEvent, tellGap } from './told.ts';
 import { checkDeclared } from './values.ts';
 import type { WorkerHost, WorkerLine } from './worker-host.ts';
 
@@ -84,31 +88,49 @@ export class OpcuaLine implements Driver {
     value: Value,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const { no, as } = this.#find(device, point);
+    const { no, as, call } = this.#find(device, point);
     checkDeclared(point, as, value);
     await this.#ask({ device, no, value, signal });
+    if (call !== undefined) this.#done(no, as, value);
   }
 
   async read(
     device: DeviceSlug,
     point: PointId,
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<Value> {
-    const { no } = this.#find(device, point);
-    return this.#ask({ device, no, signal });
+  ): Promise<Value | null> {
+    const { no, call } = this.#find(device, point);
+    return call === undefined ? this.#ask({ device, no, signal }) : null;
   }
 
-  #find(slug: DeviceSlug, id: PointId): { no: PointNo; as: MonitoredPoint['as'] } {
+  /** An action has no value to read: what it was called with last stands for it. */
+  #done(no: PointNo, as: MonitoredPoint['as'], value: Value): void {
+    const nowMs = this.#deps.clock.wallMs();
+    this.#batch.clear();
+    if (typeof value === 'bigint' || as === 'int64' || as === 'uint64') {
+      this.#batch.pushInt(
+        no,
+        nowMs,
+        nowMs,
+        BigInt(value as number),
+        GOOD,
+        as === 'uint64' ? Kind.uint64 : Kind.int64,
+      );
+    } else this.#batch.push(no, nowMs, nowMs, value, GOOD);
+    this.#flush();
+  }
+
+  #find(slug: DeviceSlug, id: PointId): { no: PointNo; as: OpcuaPoint['as']; call: OpcuaPoint['call'] } {
     const device = this.#devices.find(({ spec }) => spec.id === slug);
     const no = device?.numbers.get(id);
-    const as = device?.spec.points[id]?.as;
-    if (no === undefined || as === undefined) {
+    const spec = device?.spec.points[id];
+    if (no === undefined || spec === undefined) {
       throw new InvalidInputError(
         'POINT_UNKNOWN',
         `there is no point "${id}" of a device "${slug}" on this line`,
       );
     }
-    return { no, as };
+    return { no, as: spec.as, call: spec.call };
   }
 
   #ask(request: { device: DeviceSlug; no: PointNo; value?: Value; signal: AbortSignal }): Promise<Value> {
@@ -149,12 +171,7 @@ export class OpcuaLine implements Driver {
 
   #workerLine(line: number): WorkerLine {
     const points = this.#devices.flatMap(({ spec, numbers }) =>
-      Object.entries(spec.points).flatMap(([id, { node, as, subscribe }]): MonitoredPoint[] => {
-        const no = numbers.get(id as PointId);
-        return no === undefined
-          ? []
-          : [{ no, node, as, publishMs: subscribe.publish, queue: subscribe.queue }];
-      }),
+      Object.entries(spec.points).flatMap(([id, point]) => monitored(numbers.get(id as PointId), point)),
     );
     const whileRunning =
       <T extends unknown[]>(run: (...given: T) => void) =>
@@ -184,21 +201,51 @@ export class OpcuaLine implements Driver {
         return;
       }
       case 'up':
-        if (this.#state === 'up') return;
-        this.#state = 'up';
-        for (const { spec } of this.#devices) {
-          this.#deps.logger.info({ device: spec.id }, `${spec.id} answers`);
-          this.#deps.onState(spec.id, { online: true });
-        }
+        this.#up(message);
         return;
       case 'down':
-        this.#down(message.why, 'disconnected');
+        this.#down(message.why, 'disconnected', message.quietMs);
+        return;
+      case 'event':
+        tellEvent(message.event, this.#devices, this.#deps);
+        return;
+      case 'conditions': {
+        const device = this.#devices[message.device]?.spec.id;
+        if (device !== undefined) this.#deps.onAlarmList?.(device, new Set(message.active));
+        return;
+      }
+      case 'note':
+        this.#deps.logger.warn({ url: this.#deps.server.url }, message.message);
         return;
       case 'done':
       case 'failed':
         this.#settle(message);
         return;
     }
+  }
+
+  #up({ gap }: Extract<FromWorker, { op: 'up' }>): void {
+    if (this.#state === 'up') return;
+    this.#state = 'up';
+    const { clock, logger, onState } = this.#deps;
+    for (const { spec, numbers } of this.#devices) {
+      logger.info({ device: spec.id }, `${spec.id} answers`);
+      onState(spec.id, { online: true });
+      this.#markUncalled(spec, numbers);
+      if (gap !== undefined) tellGap(spec.id, { ...gap, toMs: clock.wallMs() }, this.#deps);
+    }
+  }
+
+  /** Actions have no value before they are called. */
+  #markUncalled({ points }: DriverDevice<'opcua'>['spec'], numbers: DriverDevice['numbers']): void {
+    const nowMs = this.#deps.clock.wallMs();
+    this.#batch.clear();
+    for (const [id, no] of numbers) {
+      if (points[id]?.call === undefined) continue;
+      this.#batch.pushNull(no, nowMs, nowMs, bad('not-yet-read'));
+      if (this.#batch.isFull) this.#flush();
+    }
+    this.#flush();
   }
 
   #settle(message: Extract<FromWorker, { op: 'done' | 'failed' }>): void {
@@ -218,7 +265,8 @@ export class OpcuaLine implements Driver {
     );
   }
 
-  #down(why: string, reason: Reason): void {
+  /** @param quietMs for how long nothing had been heard: values are missing since then */
+  #down(why: string, reason: Reason, quietMs = 0): void {
     this.#failRequests(why);
     if (this.#state === 'down') return;
     this.#state = 'down';
@@ -229,7 +277,7 @@ export class OpcuaLine implements Driver {
       const nowMs = clock.wallMs();
       this.#batch.clear();
       for (const no of numbers.values()) {
-        this.#batch.pushNull(no, nowMs, nowMs, bad(reason));
+        this.#batch.pushNull(no, Math.round(nowMs - quietMs), nowMs, bad(reason));
         if (this.#batch.isFull) this.#flush();
       }
       this.#flush();
@@ -250,6 +298,12 @@ export class OpcuaLine implements Driver {
     }
     this.#requests.clear();
   }
+}
+
+function monitored(no: PointNo | undefined, { node, as, subscribe, call }: OpcuaPoint): MonitoredPoint[] {
+  if (no === undefined) return [];
+  const { publish: publishMs, queue } = subscribe;
+  return [{ no, node, as, publishMs, queue, ...(call === undefined ? {} : { callOn: call.on }) }];
 }
 
 function offline(device: DeviceSlug, why: string): UnavailableError {

@@ -6,8 +6,38 @@ export interface OpcuaServer {
   readonly security: 'None' | 'Basic256Sha256' | 'Aes128_Sha256_RsaOaep' | 'Aes256_Sha256_RsaPss';
   readonly mode: 'none' | 'sign' | 'sign+encrypt';
   readonly timeoutMs: number;
+  readonly user?:
+    | { readonly name: string; readonly password: string }
+    /** PEM files. */
+    | { readonly certificateFile: string; readonly keyFile: string };
+  /** How far back values are read from the server's history after an outage; 0: not at all. */
+  readonly backfillMs: number;
+  readonly events: readonly WatchedEvents[];
   /** Folder of our certificate and those we trust; absent: one that ends with the worker. */
   readonly pkiDir?: string;
+}
+
+/** Events that one device of the line wants to hear of. */
+export interface WatchedEvents {
+  /** The device's place in the line. */
+  readonly device: number;
+  /** NodeId of the notifier. */
+  readonly from: string;
+  readonly minSeverity: number;
+  readonly all: boolean;
+}
+
+/** An event as the server told it. */
+export interface ToldEvent {
+  readonly device: number;
+  readonly message: string;
+  readonly source: string;
+  /** NodeId. */
+  readonly sourceNode: string;
+  readonly severity: number;
+  readonly atMs: number;
+  /** Absent: it is no condition. */
+  readonly condition?: { readonly name: string; readonly active: boolean; readonly acked: boolean };
 }
 
 export interface MonitoredPoint {
@@ -16,6 +46,8 @@ export interface MonitoredPoint {
   readonly as: OpcuaPoint['as'];
   readonly publishMs: number;
   readonly queue: number;
+  /** NodeId of the object that the method `node` is called on: the point is an action. */
+  readonly callOn?: string;
 }
 
 /** Columns of a batch without the gateway's time, which the parent stamps by its own clock. */
@@ -56,8 +88,24 @@ export type FromWorker =
       /** Older values of the same points that were given up because the parent did not keep up. */
       readonly dropped: number;
     }
-  | { readonly op: 'up'; readonly line: number }
-  | { readonly op: 'down'; readonly line: number; readonly why: string }
+  | {
+      readonly op: 'up';
+      readonly line: number;
+      /** After an outage: for how long nothing was heard, and how many values were read from the server's history. */
+      readonly gap?: { readonly forMs: number; readonly recovered: number };
+    }
+  /** `quietMs`: for how long nothing had been heard already. */
+  | { readonly op: 'down'; readonly line: number; readonly why: string; readonly quietMs: number }
+  | { readonly op: 'event'; readonly line: number; readonly event: ToldEvent }
+  /** The server has named all conditions that are active. */
+  | {
+      readonly op: 'conditions';
+      readonly line: number;
+      readonly device: number;
+      readonly active: readonly string[];
+    }
+  /** Something an operator should know. */
+  | { readonly op: 'note'; readonly line: number; readonly message: string }
   | { readonly op: 'closed'; readonly line: number }
   | { readonly op: 'done'; readonly line: number; readonly id: number; readonly value: Value }
   | {

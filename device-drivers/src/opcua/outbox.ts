@@ -11,6 +11,7 @@ const WINDOW_SAMPLES = 16 * MAX_PACKED_SAMPLES;
 export class Outbox {
   readonly #line: number;
   readonly #send: (message: FromWorker) => void;
+  readonly #waiting: (() => void)[] = [];
   #pending: SampleBatch;
   #unacked = 0;
   #dropped = 0;
@@ -49,6 +50,22 @@ export class Outbox {
   acked(samples: number): void {
     this.#unacked -= samples;
     this.flush();
+    if (this.#hasRoom) for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /** Resolves when there is room for many samples: whoever has more than the newest to give waits for it. */
+  async room({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.flush();
+    signal.throwIfAborted();
+    if (this.#hasRoom) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  get #hasRoom(): boolean {
+    return this.#pending.length === 0 && this.#unacked < WINDOW_SAMPLES / 2;
   }
 
   flush(): void {

@@ -10,6 +10,7 @@ import type { Driver } from '../driver.ts';
 import { Recorder } from '../testing/index.ts';
 import { opcuaDriver, opcuaWorkerPid } from './index.ts';
 import { Cable, OpcuaTestServer, opcuaDevice } from './test-peer.ts';
+import { TrustList } from './trust-list.ts';
 import { BuiltIn } from './values.ts';
 
 const patience = { timeout: 30_000, interval: 20 };
@@ -118,6 +119,8 @@ describe('values of an OPC UA server', () => {
   });
 
   it('cross a signed and encrypted channel, with our certificate in the given folder', slow, async () => {
+    const certificate = await server.certificate();
+    await new TrustList({ folder: join(stateDir, 'opcua', 'pki') }).import(certificate);
     await connect({ security: 'Basic256Sha256', mode: 'sign+encrypt' });
     await until(() => expect(latest(0)?.q).toBe('good'));
     expect(existsSync(join(stateDir, 'opcua', 'pki', 'own', 'certs', 'client_certificate.pem'))).toBe(true);

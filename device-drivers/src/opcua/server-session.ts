@@ -1,41 +1,35 @@
 import {
   type Clock,
   delay,
-  describeError,
+  every,
   InvalidInputError,
   type PointNo,
-  qualityOf,
-  reasonOf,
-  SampleBatch,
   UnavailableError,
   type Value,
 } from '@millwright/protocol';
-import type { OPCUACertificateManager } from 'node-opcua-certificate-manager';
-import {
-  AttributeIds,
-  type ClientSession,
-  coerceNodeId,
-  MessageSecurityMode,
-  type NodeId,
-  OPCUAClient,
-  SecurityPolicy,
-} from 'node-opcua-client';
+import type { ClientSession, OPCUAClient } from 'node-opcua-client';
+import { backfill } from './backfill.ts';
+import type { Certificates } from './certificates.ts';
+import { createClient, createSession, explain } from './connection.ts';
+import { readLimits } from './limits.ts';
 import type { FromWorker, MonitoredPoint, OpcuaServer } from './messages.ts';
 import { Outbox } from './outbox.ts';
-import { qualityOfStatus } from './status.ts';
+import type { OwnCertificateFile } from './own-certificate.ts';
+import { type PointState, stateOf } from './point-state.ts';
+import { callMethod, readValue, writeValue } from './requests.ts';
+import type { ServerTrust } from './server-trust.ts';
 import { monitor } from './subscription.ts';
-import { encode, isConcrete, pushValue } from './values.ts';
+import { pushValue, type ReceivedValue } from './values.ts';
 
 const FIRST_RETRY_MS = 250;
 const SLOWEST_RETRY_MS = 5000;
 /** A connection that lasted this long is a success: the next retry is quick again. */
 const STABLE_MS = 10_000;
-const SESSION_TIMEOUT_MS = 30_000;
 const GOODBYE_MS = 2000;
 /** Channel, certificate, session and subscriptions each get the device's timeout. */
 const CONNECT_STEPS = 3;
-/** Part of the certificate: a change needs a new one. */
-const APPLICATION_NAME = 'Millwright';
+/** How soon it counts that a certificate is no longer trusted, or is due for renewal. */
+const CERTIFICATES_EVERY_MS = 10_000;
 
 export interface ServerSessionDeps {
   readonly line: number;
@@ -43,7 +37,15 @@ export interface ServerSessionDeps {
   readonly points: readonly MonitoredPoint[];
   readonly clock: Clock;
   readonly send: (message: FromWorker) => void;
-  readonly certificates: () => Promise<OPCUACertificateManager>;
+  readonly certificates: Certificates;
+}
+
+/** One attempt to serve, from the first packet to whatever ends it. */
+interface Attempt {
+  readonly signal: AbortSignal;
+  end(why: string): void;
+  /** Runs `work` without the limit that the rest of the attempt has. */
+  untimed<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /**
@@ -52,16 +54,19 @@ export interface ServerSessionDeps {
  */
 export class ServerSession {
   readonly #deps: ServerSessionDeps;
-  readonly #points: ReadonlyMap<PointNo, MonitoredPoint>;
-  readonly #types = new Map<PointNo, number>();
+  readonly #states: ReadonlyMap<PointNo, PointState>;
   readonly #abort = new AbortController();
   readonly outbox: Outbox;
   #session: ClientSession | undefined;
   #running: Promise<void> | undefined;
+  /** When the server was heard last, in monotonic time; undefined before it ever was. */
+  #heardMs: number | undefined;
+  /** Which of our own certificates is shown: the newest, until a server refuses it. */
+  #certificate = 0;
 
   constructor(deps: ServerSessionDeps) {
     this.#deps = deps;
-    this.#points = new Map(deps.points.map((point) => [point.no, point]));
+    this.#states = new Map(deps.points.map((point) => [point.no, stateOf(point)]));
     this.outbox = new Outbox({ line: deps.line, points: deps.points.length, send: deps.send });
   }
 
@@ -76,44 +81,23 @@ export class ServerSession {
 
   /** @throws InvalidInputError, UnavailableError as the `Driver` port says */
   async write(no: PointNo, value: Value): Promise<void> {
-    const { session, point } = this.#reach(no);
-    const nodeId = coerceNodeId(point.node);
-    const dataType = this.#types.get(no) ?? (await typeOf(session, nodeId));
-    this.#types.set(no, dataType);
-    const variant = encode(dataType, value);
-    const request = { nodeId, attributeId: AttributeIds.Value, value: { value: variant } };
-    const status = await session.write(request).catch((error: unknown) => {
-      throw unconfirmed(`the write was sent but not confirmed: ${describeError(error)}`, error);
-    });
-    if (status.isGood()) return;
-    const reason = reasonOf(qualityOfStatus(status.value));
-    if (reason === 'timeout' || reason === 'disconnected') throw unconfirmed(status.toString());
-    throw new InvalidInputError('DEVICE_REFUSED', `the server refused the write: ${status.description}`);
+    const { session, state } = this.#reach(no);
+    await (state.point.callOn === undefined ? writeValue : callMethod)(session, state, value);
   }
 
   /** @throws UnavailableError */
   async read(no: PointNo): Promise<Value> {
-    const { session, point } = this.#reach(no);
-    const received = await session.read({
-      nodeId: coerceNodeId(point.node),
-      attributeId: AttributeIds.Value,
-    });
-    const batch = new SampleBatch(1);
-    pushValue(batch, point, received, 0);
-    if (qualityOf(batch.quality[0] ?? 0) !== 'bad') return batch.valueAt(0);
-    throw new UnavailableError(
-      'VALUE_BAD',
-      `the server has no valid value: ${received.statusCode.toString()}`,
-    );
+    const { session, state } = this.#reach(no);
+    return readValue(session, state);
   }
 
-  #reach(no: PointNo): { session: ClientSession; point: MonitoredPoint } {
-    const point = this.#points.get(no);
-    if (point === undefined)
+  #reach(no: PointNo): { session: ClientSession; state: PointState } {
+    const state = this.#states.get(no);
+    if (state === undefined)
       throw new InvalidInputError('POINT_UNKNOWN', `there is no point ${no} on this line`);
     if (this.#session === undefined)
       throw new UnavailableError('DEVICE_OFFLINE', 'the server is not reachable');
-    return { session: this.#session, point };
+    return { session: this.#session, state };
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -123,7 +107,8 @@ export class ServerSession {
       const why = await this.#serve(signal);
       if (signal.aborted) return;
       this.outbox.flush();
-      send({ op: 'down', line, why });
+      const quietMs = this.#heardMs === undefined ? 0 : clock.monotonicMs() - this.#heardMs;
+      send({ op: 'down', line, why, quietMs });
       if (clock.monotonicMs() - begunMs >= STABLE_MS) failures = 0;
       const wait = Math.min(SLOWEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10));
       await delay(clock, wait * (0.5 + 0.5 * Math.random()), { signal }).catch(() => undefined);
@@ -132,31 +117,40 @@ export class ServerSession {
 
   /** Connects and stays until something ends it. @returns what it was, as a sentence */
   async #serve(signal: AbortSignal): Promise<string> {
-    const { server, clock, line, send } = this.#deps;
-    const attempt = new AbortController();
+    const { server, clock } = this.#deps;
+    const controller = new AbortController();
     let why = 'the line is being stopped';
     const end = (reason: string) => {
-      if (!attempt.signal.aborted) why = reason;
-      attempt.abort();
+      if (!controller.signal.aborted) why = reason;
+      controller.abort(new UnavailableError('DEVICE_OFFLINE', reason));
     };
-    const ended = new Promise((resolve) => attempt.signal.addEventListener('abort', resolve, { once: true }));
-    const stop = () => attempt.abort();
+    const ended = new Promise((resolve) =>
+      controller.signal.addEventListener('abort', resolve, { once: true }),
+    );
+    const stop = () => controller.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     const limitMs = CONNECT_STEPS * server.timeoutMs;
-    const cancelLimit = clock.after(limitMs, () => end(`no session within ${limitMs} ms`));
+    const limit = () => clock.after(limitMs, () => end(`no session within ${limitMs} ms`));
+    let cancelLimit = limit();
+    const attempt: Attempt = {
+      signal: controller.signal,
+      end,
+      untimed: async (work) => {
+        cancelLimit();
+        try {
+          return await work();
+        } finally {
+          if (!controller.signal.aborted) cancelLimit = limit();
+        }
+      },
+    };
     const client = new Promise<OPCUAClient | undefined>((opened) => {
-      this.#connect(attempt.signal, end, opened).then(
-        (session) => {
-          cancelLimit();
-          if (attempt.signal.aborted) return;
-          this.#session = session;
-          send({ op: 'up', line });
-        },
-        (error: unknown) => {
+      this.#open(attempt, opened)
+        .catch((error: unknown) => {
           opened(undefined);
-          end(describeError(error));
-        },
-      );
+          end(error instanceof Error ? error.message : String(error));
+        })
+        .finally(() => cancelLimit());
     });
     await ended;
     cancelLimit();
@@ -166,42 +160,96 @@ export class ServerSession {
     return why;
   }
 
-  async #connect(
-    signal: AbortSignal,
-    end: (why: string) => void,
-    opened: (client: OPCUAClient) => void,
-  ): Promise<ClientSession> {
-    const { server, clock, certificates, points } = this.#deps;
-    const client = OPCUAClient.create({
-      applicationName: APPLICATION_NAME,
-      endpointMustExist: false,
-      clientCertificateManager: await certificates(),
-      connectionStrategy: { maxRetry: 0 },
-      securityPolicy: SecurityPolicy[server.security],
-      securityMode: modeOf(server),
-      transportTimeout: server.timeoutMs,
-      defaultTransactionTimeout: server.timeoutMs,
-      requestedSessionTimeout: SESSION_TIMEOUT_MS,
-    });
+  async #open(attempt: Attempt, opened: (client: OPCUAClient) => void): Promise<void> {
+    const { server, certificates } = this.#deps;
+    const candidates = await certificates.own();
+    const own = candidates[this.#certificate % candidates.length] ?? candidates[0];
+    const store = await certificates.open();
+    attempt.signal.throwIfAborted();
+    const client = createClient(server, { store, own });
     opened(client);
-    signal.throwIfAborted();
-    client.on('close', (error) => end(error?.message ?? 'the connection was closed'));
-    client.on('connection_lost', () => end('the connection was lost'));
-    await client.connect(server.url);
-    const session = await client.createSession();
-    session.on('session_closed', (status) => end(`the session was closed: ${status.toString()}`));
+    client.on('close', (error) => attempt.end(error?.message ?? 'the connection was closed'));
+    client.on('connection_lost', () => attempt.end('the connection was lost'));
+    try {
+      await client.connect(server.url);
+      const session = await createSession(client, server.user);
+      session.on('session_closed', (status) => attempt.end(`the session was closed: ${status.toString()}`));
+      await this.#fill(session, attempt);
+      this.#session = session;
+    } catch (error) {
+      // A server that refuses our new certificate may still know the one before.
+      this.#certificate = (this.#certificate + 1) % candidates.length;
+      return attempt.end(explain(error, { store, own, user: server.user }));
+    }
+    if (!attempt.signal.aborted) this.#opened(attempt, { store, own, newest: candidates[0] });
+  }
+
+  /** What was missed first, then what comes. */
+  async #fill(session: ClientSession, attempt: Attempt): Promise<void> {
+    const { server, clock, line, send } = this.#deps;
+    const { signal, end } = attempt;
+    const log = (message: string) => send({ op: 'note', line, message });
+    const limits = await readLimits(session);
+    const points = [...this.#states.values()].filter(({ point }) => point.callOn === undefined);
+    const heardMs = this.#heardMs;
+    let recovered = 0;
+    if (heardMs !== undefined) {
+      const { outbox } = this;
+      const maxMs = server.backfillMs;
+      recovered = await attempt.untimed(() =>
+        backfill({ session, clock, limits, points, outbox, maxMs, signal, log }),
+      );
+    }
+    const forMs = heardMs === undefined ? 0 : clock.monotonicMs() - heardMs;
     await monitor({
-      session,
-      clock,
-      signal,
-      points,
-      end,
-      onValue: (point, received) => {
-        pushValue(this.outbox.batch, point, received, clock.wallMs());
-        this.outbox.pushed();
+      ...{ session, clock, limits, points, signal, end, log, events: server.events },
+      onHeard: () => {
+        this.#heardMs = clock.monotonicMs();
       },
+      onValue: (state, received) => this.#take(state, received),
+      onEvent: (event) => send({ op: 'event', line, event }),
+      onConditions: (device, active) => send({ op: 'conditions', line, device, active }),
     });
-    return session;
+    signal.throwIfAborted();
+    this.#heardMs = clock.monotonicMs();
+    this.outbox.flush();
+    send({ op: 'up', line, ...(heardMs === undefined ? {} : { gap: { forMs, recovered } }) });
+  }
+
+  #take(state: PointState, received: ReceivedValue): void {
+    const atMs = (received.sourceTimestamp ?? received.serverTimestamp)?.getTime();
+    if (atMs !== undefined && atMs > state.lastSourceMs) state.lastSourceMs = atMs;
+    pushValue(this.outbox.batch, state.point, received, this.#deps.clock.wallMs());
+    this.outbox.pushed();
+  }
+
+  #opened(
+    { signal, end }: Attempt,
+    {
+      store,
+      own,
+      newest,
+    }: { readonly store: ServerTrust; readonly own: OwnCertificateFile; readonly newest: OwnCertificateFile },
+  ): void {
+    const { clock, certificates, line, send, server } = this.#deps;
+    this.#certificate = 0;
+    if (server.security === 'None') return;
+    if (own !== newest) {
+      const until = new Date(own.validToMs).toISOString();
+      const message = `the server does not trust our new certificate ${newest.thumbprint} yet; the one before ends ${until}`;
+      send({ op: 'note', line, message });
+    }
+    const check = async () => {
+      if (!(await store.acceptsStill()))
+        end(store.refusal ?? "the server's certificate is no longer trusted");
+      const [now] = await certificates.own();
+      if (now.thumbprint !== newest.thumbprint) end('our own certificate was renewed');
+    };
+    const cancel = every(clock, CERTIFICATES_EVERY_MS, () => {
+      // A disk that cannot be read now is no reason to give up a connection that works.
+      check().catch((error: unknown) => send({ op: 'log', message: String(error) }));
+    });
+    signal.addEventListener('abort', cancel, { once: true });
   }
 
   /** Closes the session where the server still listens, and does not wait long where it does not. */
@@ -213,26 +261,4 @@ export class ServerSession {
     await Promise.race([gone, late]);
     patience.abort();
   }
-}
-
-/** The node's built-in type; where it is declared abstract, that of the value it holds. */
-async function typeOf(session: ClientSession, nodeId: NodeId): Promise<number> {
-  const declared = await session.getBuiltInDataType(nodeId);
-  if (isConcrete(declared)) return declared;
-  const { value } = await session.read({ nodeId, attributeId: AttributeIds.Value });
-  return value.dataType;
-}
-
-/** A policy without a mode means the strongest one. */
-function modeOf({ security, mode }: OpcuaServer): MessageSecurityMode {
-  if (security === 'None' && mode === 'none') return MessageSecurityMode.None;
-  return mode === 'sign' ? MessageSecurityMode.Sign : MessageSecurityMode.SignAndEncrypt;
-}
-
-function unconfirmed(message: string, cause?: unknown): UnavailableError {
-  return new UnavailableError('WRITE_UNCONFIRMED', message, {
-    retry: 'never',
-    hint: 'the server may have taken the value: read it before you write again',
-    cause,
-  });
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,6 +110,11 @@ export class OpcuaTestServer {
     }
     await server.start();
     this.#port = server.endpoints[0]?.port ?? this.#port;
+  }
+
+  /** Its own certificate, PEM. */
+  certificate(): Promise<Buffer> {
+    return readFile(join(this.#dir, 'own', 'certs', 'certificate.pem'));
   }
 
   async stop(): Promise<void> {

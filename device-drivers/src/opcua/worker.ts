@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeError, InvalidInputError, MillwrightError } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
-import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import { setDebugLogger, setErrorLogger, setWarningLogger } from 'node-opcua-client';
+import { Certificates } from './certificates.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { ServerSession } from './server-session.ts';
 
@@ -13,27 +13,17 @@ import { ServerSession } from './server-session.ts';
  */
 
 const sessions = new Map<number, ServerSession>();
-const certificateStores = new Map<string, Promise<OPCUACertificateManager>>();
+const certificateFolders = new Map<string, Certificates>();
 let scratchDir: string | undefined;
 
 function send(message: FromWorker): void {
   if (process.connected) process.send?.(message);
 }
 
-/** Servers are trusted at first sight; their certificates are kept for whoever wants to look. */
-function certificatesIn(pkiDir: string): Promise<OPCUACertificateManager> {
-  const known = certificateStores.get(pkiDir);
-  if (known !== undefined) return known;
-  const store = new OPCUACertificateManager({
-    rootFolder: pkiDir,
-    automaticallyAcceptUnknownCertificate: true,
-    disableFileWatchers: true,
-  });
-  const ready = store.initialize().then(() => store);
-  certificateStores.set(pkiDir, ready);
-  // A full or read-only disk may be mended: the next attempt tries anew.
-  ready.catch(() => certificateStores.delete(pkiDir));
-  return ready;
+function certificatesIn(folder: string): Certificates {
+  const known = certificateFolders.get(folder) ?? new Certificates({ clock: systemClock }, { folder });
+  certificateFolders.set(folder, known);
+  return known;
 }
 
 function scratch(): string {
@@ -62,7 +52,7 @@ async function receive(message: ToWorker): Promise<void> {
   switch (message.op) {
     case 'open': {
       const { server, points } = message;
-      const certificates = () => certificatesIn(server.pkiDir ?? scratch());
+      const certificates = certificatesIn(server.pkiDir ?? scratch());
       const session = new ServerSession({ line, server, points, clock: systemClock, send, certificates });
       sessions.set(line, session);
       return session.start();
