@@ -52,7 +52,7 @@ function miss({ t, v }: Row, reported: readonly Row[]): number {
 
 describe('a point with swinging doors', () => {
   const track = fc
-    .array(fc.tuple(fc.integer({ min: 1, max: 5000 }), fc.double({ min: -10, max: 10, noNaN: true })), {
+    .array(fc.tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: -80, max: 80 })), {
       minLength: 1,
       maxLength: 120,
     })
@@ -61,20 +61,21 @@ describe('a point with swinging doors', () => {
       let [t, v] = [start, 0];
       return steps.map(([wait, rise]): Row => {
         t += wait;
-        v += rise;
+        v += rise / 10;
         return { t, v };
       });
     });
 
   it('reports so many samples that straight lines between them miss none by more than the tolerance', async () => {
     await fc.assert(
-      fc.asyncProperty(track, fc.double({ min: 0.001, max: 20, noNaN: true }), async (rows, swing) => {
+      fc.asyncProperty(track, fc.integer({ min: 1, max: 10 }), async (rows, swing) => {
         const { table, reported, send } = tableOf({ swing });
         for (let at = 0; at < rows.length; at += 7) send(rows.slice(at, at + 7));
         await table.stop();
         const missed = rows.map((row) => miss(row, reported));
         expect(Math.max(...missed)).toBeLessThanOrEqual(swing * (1 + 1e-9) + 1e-9);
       }),
+      { numRuns: 500 },
     );
   });
 
