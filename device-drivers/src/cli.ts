@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceOptions } from './cli/device.ts';
+import type { ImportOptions } from './cli/import.ts';
 import type { SimulateOptions } from './cli/simulate.ts';
+import type { Source } from './importers/index.ts';
 
 const KINDS = ['pump-skid', 'energy-meter', 'air-handler', 'mqtt-sensors', 'replay'];
 
@@ -87,6 +89,28 @@ function registerDevice(program: Command): void {
     .action(async (site: string, options: DeviceOptions) => {
       const { checkSite } = await import('./cli/device.ts');
       await checkSite(resolve(site), options, process.env);
+    });
+
+  device
+    .command('import')
+    .description(
+      "Turn another gateway's device files into a site file, and say what could not be carried over",
+    )
+    .addArgument(new Argument('<source>', 'whose files they are').choices(['neuron', 'thingsboard', 'edgex']))
+    .argument('<files...>', 'JSON or YAML')
+    .option('-o, --out <file>', 'write it there; a file that is there is never written over')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  millwright device import neuron drivers.json
+  millwright device import thingsboard modbus.json --out site.yaml
+  millwright device import edgex profile.yaml devices.yaml --out site.yaml
+`,
+    )
+    .action(async (source: Source, files: string[], options: ImportOptions) => {
+      const { importSite } = await import('./cli/import.ts');
+      await importSite(source, files, options);
     });
 
   talking(device.command('read'))
