@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { DurationMs, InvalidInputError, parseYamlDocument, SiteId, Slug } from '@millwright/protocol';
+import {
+  DurationMs,
+  InvalidInputError,
+  Location,
+  parseYamlDocument,
+  SiteId,
+  Slug,
+} from '@millwright/protocol';
 import { z } from 'zod';
 import { ApiConfig } from './api/config.ts';
 import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
@@ -82,6 +89,18 @@ const GatewayFile = z.strictObject({
   types: z.array(z.string().min(1)).max(50).default([]),
   /** Watch every analogue point for what is unusual. */
   detectors: z.boolean().default(true),
+  /** Rule files, or globs such as `rules.d/*.yaml`. */
+  rules: z
+    .union([
+      z
+        .string()
+        .min(1)
+        .transform((file) => [file]),
+      z.array(z.string().min(1)).max(1000),
+    ])
+    .default([]),
+  /** For rules that go by the clock or the sun. */
+  location: Location.prefault({}),
 });
 export type GatewayConfig = z.infer<typeof GatewayFile> & {
   /** The file it was read from. */
@@ -105,6 +124,7 @@ export async function readGatewayConfig(
     file,
     devices: resolve(base, parsed.devices),
     types: parsed.types.map((folder) => resolve(base, folder)),
+    rules: parsed.rules.map((pattern) => resolve(base, pattern)),
     ...(region === undefined ? {} : { region: { ...region, tokenFile: resolve(base, region.tokenFile) } }),
     broker: {
       ...broker,

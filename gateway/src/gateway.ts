@@ -11,8 +11,10 @@ import {
   startAll,
   stopAll,
 } from '@millwright/protocol';
+import type { RuleSpec } from '@millwright/protocol/automation';
 import type { Host, HostIdentity } from '@millwright/protocol/node';
 import type { ApiSources } from './api/sources.ts';
+import { readSiteRules } from './automations/read-site-rules.ts';
 import { Ballast } from './ballast.ts';
 import type { MqttBroker } from './broker/broker.ts';
 import type { LocalBrokerLink } from './broker/local-link.ts';
@@ -22,6 +24,7 @@ import { DenoKvFile } from './journal/kv/deno-kv.ts';
 import type { Kv } from './journal/kv/kv.ts';
 import { openStore } from './journal/kv/open-store.ts';
 import { Lanes } from './lanes.ts';
+import { OpcuaTrust } from './opcua-server/opcua-trust.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
 import { readSite } from './site.ts';
@@ -41,6 +44,8 @@ export interface GatewayOptions {
   readonly config: GatewayConfig;
   /** Checked devices of the site file. */
   readonly site: readonly DeviceSpec[];
+  /** Checked rules; default none. */
+  readonly rules?: readonly RuleSpec[];
   readonly stateDir: string;
   /** Opens the broker to this machine without passwords. */
   readonly dev: boolean;
@@ -116,7 +121,7 @@ export class Gateway implements Lifecycle {
     await this.#stopping;
   }
 
-  /** Reads device files again. What is wrong with them is logged and recorded, and the running devices stay. */
+  /** Reads device and rule files again. What is wrong with them is logged and recorded, and the running devices stay. */
   reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#reload());
     return this.#reloading;
@@ -132,6 +137,7 @@ export class Gateway implements Lifecycle {
     await lanes.apply(site);
     options.signal?.throwIfAborted();
     const mqtt = await this.#openBroker();
+    await lanes.applyRules(this.#options.rules ?? []);
     const http = await this.#openWindows(lanes, options);
     this.#addresses = { http, mqtt };
     await this.#ballast.load();
@@ -211,6 +217,8 @@ export class Gateway implements Lifecycle {
     const sources: ApiSources = {
       ...{ facts, journal: lanes.journal, devices: lanes.devices, points: lanes.points },
       ...{ alarms: lanes.alarms, commands: lanes.commands, events: lanes.recentEvents },
+      rules: { views: () => lanes.automations?.views() ?? [], counts: () => lanes.automations?.counts },
+      opcuaTrust: new OpcuaTrust({ stateDir }),
       ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
       ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
     };
@@ -313,7 +321,10 @@ export class Gateway implements Lifecycle {
     if (lanes === undefined || this.#stopping !== undefined) return;
     try {
       const fresh = await readGatewayConfig(config.file, variables);
-      const counts = await lanes.apply(await readSite(fresh, variables));
+      const site = await readSite(fresh, variables);
+      const rules = await readSiteRules({ ...fresh, location: config.location }, site, variables);
+      const counts = await lanes.apply(site);
+      await lanes.applyRules(rules);
       this.#publisher?.refresh();
       if (needsRestart(config, fresh)) {
         logger.warn('devices are reloaded; what else has changed takes a restart of the gateway');
@@ -359,9 +370,10 @@ function isLocalMqtt(spec: DeviceSpec): boolean {
   return spec.driver === 'mqtt' && spec.connect.broker === 'local';
 }
 
-/** Everything but the device files is read once. */
+/** Everything but the device and rule files is read once. */
 function needsRestart(before: GatewayConfig, after: GatewayConfig): boolean {
-  const rest = ({ devices: _devices, types: _types, ...other }: GatewayConfig) => JSON.stringify(other);
+  const rest = ({ devices: _devices, types: _types, rules: _rules, ...other }: GatewayConfig) =>
+    JSON.stringify(other);
   return rest(before) !== rest(after);
 }
 

@@ -4,15 +4,18 @@ import {
   type DeviceSpec,
   GOOD,
   type Lifecycle,
+  type Location,
   type Logger,
   type SampleSink,
   startAll,
   stopAll,
 } from '@millwright/protocol';
+import type { RuleSpec } from '@millwright/protocol/automation';
 import { AlarmRegister } from './alarms/alarm-register.ts';
 import { AlarmRules } from './alarms/alarm-rules.ts';
 import { watchedPointsOf } from './alarms/watched-points.ts';
 import { RecentEvents } from './api/recent-events.ts';
+import type { RuleLane } from './automations/rule-lane.ts';
 import { CommandPath } from './commands/command-path.ts';
 import { commandPortsOf } from './commands/gateway-ports.ts';
 import { Interlocks } from './commands/interlocks.ts';
@@ -68,12 +71,15 @@ export class Lanes implements Lifecycle {
   readonly #interlocks = new Interlocks();
   readonly #detectors: DetectorLane | undefined;
   readonly #parts: readonly Lifecycle[];
+  readonly #location: Location;
+  #automations: RuleLane | undefined;
   #hasStored = false;
 
   constructor(
     deps: LanesDeps,
-    config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish' | 'sparkplug'>,
+    config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish' | 'sparkplug' | 'location'>,
   ) {
+    this.#location = config.location;
     const { clock, logger, stateStore: kv } = deps;
     const log = (name: string) => logger.child({ name: `gateway:${name}` });
     this.#deps = deps;
@@ -91,6 +97,8 @@ export class Lanes implements Lifecycle {
       { name: 'journal', accept: (batch) => this.journal.append(batch) },
       { name: 'live lane', accept: this.live.accept },
       { name: 'first sample', accept: this.#storeFirst },
+      // What history knows and no more, so that a rule can be tried on history.
+      { name: 'rules', accept: (batch) => this.#automations?.accept(batch) },
     ];
     this.points = new PointsTable({ clock, logger: log('points'), all, reported });
     this.live.attach(this.points);
@@ -134,7 +142,7 @@ export class Lanes implements Lifecycle {
     const [journal, ...others] = this.#parts;
     this.#rules.stop();
     try {
-      await stopAll(others);
+      await stopAll([...others, ...(this.#automations === undefined ? [] : [this.#automations])]);
     } finally {
       await journal?.stop();
     }
@@ -152,6 +160,33 @@ export class Lanes implements Lifecycle {
     this.#rules.watch(watchedPointsOf(active, compile));
     await this.#detectors?.apply(active);
     return counts;
+  }
+
+  /** The rules at work; undefined: there were none yet. */
+  get automations(): RuleLane | undefined {
+    return this.#automations;
+  }
+
+  /** Makes `rules` the rules of this gateway, undisturbed where nothing changed. Call it after `apply`. */
+  async applyRules(rules: readonly RuleSpec[]): Promise<void> {
+    if (rules.length === 0 && this.#automations === undefined) return;
+    this.#automations ??= await this.#openAutomations();
+    this.#automations.apply(rules);
+  }
+
+  async #openAutomations(): Promise<RuleLane> {
+    const { clock, logger, stateStore: kv, localBroker: broker } = this.#deps;
+    const { RuleLane } = await import('./automations/rule-lane.ts');
+    const { catalog, points, alarms, events } = this;
+    const lane = new RuleLane(
+      {
+        ...{ clock, logger: logger.child({ name: 'gateway:rules' }), kv, broker },
+        ...{ catalog, points, alarms, events, command: (command) => this.commands.handle(command) },
+      },
+      { location: this.#location },
+    );
+    await lane.start();
+    return lane;
   }
 
   /** The first value goes to the disk at once: after a start the history begins as early as it can. */

@@ -3,6 +3,7 @@ import { ReadyFile, untilTold } from '@millwright/protocol/node/process';
 import { systemClock } from '@millwright/protocol/node/system-clock';
 import pino from 'pino';
 import manifest from '../package.json' with { type: 'json' };
+import { readSiteRules } from './automations/read-site-rules.ts';
 import { readGatewayConfig } from './config.ts';
 import { Gateway } from './gateway.ts';
 import { collectStartUpGarbage } from './service/start-up-garbage.ts';
@@ -25,6 +26,7 @@ export async function runGateway(
 ): Promise<void> {
   const config = await readGatewayConfig(options.config, variables);
   const site = await readSite(config, variables);
+  const rules = await readSiteRules(config, site, variables);
   const root: Logger = pino({ base: { pid: process.pid }, level: variables.LOG_LEVEL ?? 'info' });
   const logger = root.child({ name: 'gateway' });
   const { version } = manifest;
@@ -33,6 +35,7 @@ export async function runGateway(
     {
       config,
       site,
+      rules,
       stateDir: options.state,
       dev: options.dev ?? false,
       version,

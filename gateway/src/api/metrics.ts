@@ -58,6 +58,7 @@ export class Metrics {
         labels: { priority },
       })),
     );
+    this.#rules(sources);
     this.#process();
   }
 
@@ -116,6 +117,15 @@ export class Metrics {
     this.#counter('millwright_broker_offences_total', 'Refusals and disconnections by reason', () =>
       [...broker.stats().offences].map(([code, value]) => ({ value, labels: { code } })),
     );
+  }
+
+  #rules({ rules }: ApiSources): void {
+    if (rules === undefined) return;
+    const counts = () => rules.counts() ?? { rules: 0, evaluations: 0, firings: 0, errors: 0 };
+    this.#gauge('millwright_rules', 'Rules at work', () => counts().rules);
+    this.#counter('millwright_rule_evaluations_total', 'Conditions looked at', () => counts().evaluations);
+    this.#counter('millwright_rule_firings_total', 'Rules that fired', () => counts().firings);
+    this.#counter('millwright_rule_errors_total', 'Actions that failed', () => counts().errors);
   }
 
   #process(): void {

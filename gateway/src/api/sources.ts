@@ -6,11 +6,16 @@ import type {
   JournalPosition,
   PointId,
   PointNo,
+  Receipt,
   Sample,
+  WriteCommand,
 } from '@millwright/protocol';
-import type { ActiveAlarm } from '../alarms/alarm-record.ts';
+import type { ActiveAlarm, AlarmName, AlarmView } from '../alarms/alarm-record.ts';
+import type { AlarmRequest } from '../alarms/alarm-request.ts';
+import type { RuleCounts, RuleView } from '../automations/rule-view.ts';
 import type { BrokerStats } from '../broker/broker-stats.ts';
 import type { JournalStats } from '../journal/journal.ts';
+import type { OpcuaTrust } from '../opcua-server/opcua-trust.ts';
 import type { GatewayFacts, UplinkState } from '../uplink/ports.ts';
 
 /** What the local API reads of the gateway; everything is asked for when a request comes, nothing is kept. */
@@ -38,7 +43,18 @@ export interface ApiSources {
     sample(no: PointNo): Sample | undefined;
     readonly counts: { readonly received: number; readonly reported: number; readonly unknown: number };
   };
-  readonly alarms: { active(): readonly ActiveAlarm[] };
+  readonly alarms: {
+    active(): readonly ActiveAlarm[];
+    /** All that are not normal. */
+    list(): readonly AlarmView[];
+    readonly isFlooded: boolean;
+    request(name: AlarmName, request: AlarmRequest): Promise<AlarmView>;
+  };
+  readonly commands: { handle(command: WriteCommand): Promise<Receipt> };
   readonly events: { recent(): readonly EventRecord[] };
+  /** Absent: this gateway cannot have rules. */
+  readonly rules?: { views(): readonly RuleView[]; counts(): RuleCounts | undefined };
+  /** Whom OPC UA trusts. */
+  readonly opcuaTrust?: Pick<OpcuaTrust, 'list' | 'trust' | 'remove' | 'import'>;
   readonly broker?: { stats(): BrokerStats; describeOpen(): string };
 }
