@@ -341,6 +341,7 @@ describe('mqtt driver', () => {
         points: {
           level: { topic: '~/l', as: 'float64', scale: 0.1, command: { topic: '~/l/set' }, write: {} },
           relay: { topic: '~/r', as: 'bool', command: { topic: '~/r/set' }, write: {} },
+          fan: { topic: '~/f', as: 'bool', command: { topic: '~/f/set', on: 'START' }, write: {} },
           count: { topic: '~/c', as: 'int64', command: { topic: '~/c/set' }, write: {} },
           mode: { topic: '~/m', as: 'text', command: { topic: '~/m/set' }, write: {} },
         },
@@ -351,11 +352,15 @@ describe('mqtt driver', () => {
       driver.write(device(HALL_D).spec.id, id(name), value, { signal: new AbortController().signal });
     await write('level', 21.5);
     await write('relay', true);
+    await write('fan', true);
+    await write('fan', false);
     await write('count', 9007199254740993n);
     await write('mode', 'auto');
     expect(link.sent).toEqual([
       'hall/l/set=215',
       'hall/r/set=true',
+      'hall/f/set=START',
+      'hall/f/set=false',
       'hall/c/set=9007199254740993',
       'hall/m/set=auto',
     ]);

@@ -131,10 +131,11 @@ function numberOf(integer: bigint | undefined): number | undefined {
  * The text that is published for a written value: JSON for numbers and booleans, a text as it is.
  * @throws InvalidInputError `VALUE_INVALID`
  */
-export function encodeCommand(point: Pick<MqttPoint, 'as' | 'scale'>, value: Value): string {
-  const { as, scale = 1 } = point;
-  if (as === 'bool' && (typeof value === 'boolean' || value === 0 || value === 1))
-    return String(Boolean(value));
+export function encodeCommand(point: Pick<MqttPoint, 'as' | 'scale' | 'command'>, value: Value): string {
+  const { as, scale = 1, command } = point;
+  if (as === 'bool' && (typeof value === 'boolean' || value === 0 || value === 1)) {
+    return value ? (command?.on ?? 'true') : (command?.off ?? 'false');
+  }
   if (as === 'text' && typeof value === 'string') return value;
   if (as === 'float64' && typeof value === 'number' && Number.isFinite(value)) return String(value / scale);
   if (as === 'int64') {

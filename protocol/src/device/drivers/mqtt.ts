@@ -17,6 +17,9 @@ export const MqttPoint = z.strictObject({
         .regex(/^[^+#]+$/, 'must be a topic without wildcards')
         .max(512),
       retain: z.boolean().default(false),
+      /** What is published for true and false of a bool, where the device does not take these very words. */
+      on: z.string().min(1).max(200).optional(),
+      off: z.string().min(1).max(200).optional(),
     })
     .optional(),
 });
