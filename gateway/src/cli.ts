@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { registerAlarms } from './alarms/cli.ts';
 import { registerBroker } from './broker/cli.ts';
+import { registerWrite } from './commands/cli.ts';
+import { registerOpcua } from './opcua-server/cli.ts';
 
 interface RunFlags {
   readonly config: string;
@@ -46,4 +49,7 @@ export function register(program: Command): void {
     });
 
   registerBroker(gateway);
+  registerOpcua(program);
+  registerWrite(gateway);
+  registerAlarms(program);
 }

@@ -5,12 +5,15 @@ import {
   type EventRecord,
   GatewayId,
   InlineDevice,
+  InvalidInputError,
   PointId,
   PointNo,
+  type Receipt,
   type Sample,
   SiteId,
+  type WriteCommand,
 } from '@millwright/protocol';
-import type { ActiveAlarm } from '../alarms/alarm-record.ts';
+import type { ActiveAlarm, AlarmName, AlarmView } from '../alarms/alarm-record.ts';
 import type { JournalStats } from '../journal/journal.ts';
 import type { UplinkState } from '../uplink/ports.ts';
 import type { ApiSources } from './sources.ts';
@@ -50,7 +53,23 @@ export class SourcesFixture implements ApiSources {
     sample: (no: PointNo) => this.samples.get(no),
     counts: { received: 1000, reported: 400, unknown: 0 },
   };
-  readonly alarms = { active: () => this.activeAlarms };
+  readonly alarms = {
+    active: () => this.activeAlarms,
+    list: () =>
+      this.activeAlarms.map((alarm) => ({
+        ...alarm,
+        ...{ state: 'unacknowledged' as const, isActive: true, isFirst: false, isChattering: false },
+      })),
+    isFlooded: false,
+    request: async (name: AlarmName): Promise<AlarmView> => {
+      throw new InvalidInputError('ALARM_UNKNOWN', `there is no alarm "${name.alarm}"`);
+    },
+  };
+  readonly commands = {
+    handle: async ({ id }: WriteCommand): Promise<Receipt> => ({
+      ...{ id, result: 'refused', code: 'DEVICE_UNKNOWN', message: 'nothing to write to', atMs: NOW_MS },
+    }),
+  };
   readonly events = { recent: () => this.recentEvents };
   readonly broker = {
     describeOpen: () => 'MQTT on 127.0.0.1:1883 takes a credential (2 known), each within its own topics.',

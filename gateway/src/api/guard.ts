@@ -30,18 +30,27 @@ export function hostGuard(names: readonly string[]): MiddlewareHandler {
 
 /** Bearer tokens for programs; for browsers a cookie that stands for one, in memory only. */
 export class Door {
-  readonly #token: AccessToken | undefined;
+  readonly #token: AccessToken;
+  readonly #isOpen: boolean;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #sessions = new QuickLRU<string, number>({ maxSize: MAX_SESSIONS });
 
-  /** @param deps.token absent: open */
-  constructor(deps: { readonly token: AccessToken | undefined; readonly clock: Pick<Clock, 'monotonicMs'> }) {
+  /** @param options.isOpen whether reading takes no token */
+  constructor(
+    deps: { readonly token: AccessToken; readonly clock: Pick<Clock, 'monotonicMs'> },
+    options: { readonly isOpen: boolean },
+  ) {
     this.#token = deps.token;
     this.#clock = deps.clock;
+    this.#isOpen = options.isOpen;
   }
 
   isOpenTo(context: Context): boolean {
-    if (this.#token === undefined) return true;
+    return this.#isOpen || this.mayChange(context);
+  }
+
+  /** Whether who asks has shown the token. */
+  mayChange(context: Context): boolean {
     const bearer = /^Bearer +(\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1];
     if (bearer !== undefined) return this.#token.matches(bearer);
     const session = getCookie(context, COOKIE);
@@ -50,7 +59,7 @@ export class Door {
 
   /** Gives the browser a session. @returns false for a wrong token */
   signIn(context: Context, token: string): boolean {
-    if (this.#token === undefined || !this.#token.matches(token)) return false;
+    if (!this.#token.matches(token)) return false;
     const session = randomBytes(32).toString('base64url');
     this.#sessions.set(session, this.#clock.monotonicMs() + SESSION_MS);
     setCookie(context, COOKIE, session, {

@@ -18,14 +18,14 @@ export interface LocalApiDeps {
   readonly sources: ApiSources;
 }
 
-/** The gateway's own HTTP API and status page: works with no region, and without a token on this machine only. */
+/** The gateway's own HTTP API and status page: works with no region. On this machine reading takes no token. */
 export class LocalApi implements Lifecycle {
   readonly #deps: LocalApiDeps;
   readonly #config: ApiConfig & { readonly tokenPath: string };
   #running: { readonly server: Server; readonly url: string } | undefined;
   #metrics: Promise<Metrics> | undefined;
 
-  /** @param config.tokenPath where the token is kept that others than this machine need */
+  /** @param config.tokenPath where the token is kept that changing something takes, and reading from elsewhere */
   constructor(deps: LocalApiDeps, config: ApiConfig & { readonly tokenPath: string }) {
     this.#deps = deps;
     this.#config = config;
@@ -42,14 +42,14 @@ export class LocalApi implements Lifecycle {
     const { clock, logger, sources } = this.#deps;
     const { host, names, tokenPath } = this.#config;
     const isOpen = isLoopback(host);
-    const token = isOpen ? undefined : await AccessToken.load(tokenPath);
+    const token = await AccessToken.load(tokenPath);
     const routes = createRoutes(
       {
         clock,
         logger,
         sources,
         metrics: () => this.#openMetrics(),
-        door: new Door({ token, clock }),
+        door: new Door({ token, clock }, { isOpen }),
         assets: await loadAssets(),
       },
       { names },

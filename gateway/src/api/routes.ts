@@ -2,6 +2,8 @@ import { type Clock, describeError, type Logger } from '@millwright/protocol';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
+import { certificateRoutes } from './certificate-routes.ts';
+import { changeRoutes } from './change-routes.ts';
 import { type Door, hostGuard } from './guard.ts';
 import type { Metrics } from './metrics.ts';
 import { type StatusPageModel, signInPage, statusPage } from './page/status-page.ts';
@@ -16,7 +18,7 @@ const MAX_OPEN = 50;
 export type Assets = ReadonlyMap<string, { readonly type: string; readonly body: string }>;
 
 export interface RoutesDeps {
-  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly sources: ApiSources;
   readonly metrics: () => Promise<Metrics>;
@@ -74,7 +76,9 @@ export function createRoutes(deps: RoutesDeps, config: { readonly names: readonl
     const detail = `this gateway has no device "${id.slice(0, 64)}"`;
     return problem(context, 404, 'DEVICE_UNKNOWN', detail, 'GET /api/v1/devices lists them');
   });
-  app.get('/api/v1/alarms', (context) => context.json({ items: sources.alarms.active() }));
+  app.route('/api/v1/opcua', certificateRoutes({ sources, door }));
+  app.route('/api/v1', changeRoutes({ clock, sources, door }));
+  app.get('/api/v1/rules', (context) => context.json({ items: sources.rules?.views() ?? [] }));
   app.get('/api/v1/events/recent', (context) => context.json({ items: sources.events.recent() }));
   return app;
 

@@ -1,9 +1,11 @@
 import type { Driver, DriverDeps, DriverModule } from '@millwright/device-drivers';
 import {
+  bad,
   type DeviceSlug,
   type DeviceSpec,
   InlineDevice,
   type PointId,
+  type Reason,
   SampleBatch,
   UnavailableError,
   type Value,
@@ -14,6 +16,8 @@ import type { DriverModules, NumberedDevice } from './line-factory.ts';
 export class MemoryDrivers {
   /** `created|started|stopped <devices of the line>`, in order. */
   readonly log: string[] = [];
+  /** `device/point=value`, in order. */
+  readonly written: string[] = [];
   /** Thrown by `create` or `start` of the lines that hold this device. */
   readonly failing = new Map<string, 'create' | 'start' | 'hang'>();
   readonly #lines = new Map<DeviceSlug, { readonly device: NumberedDevice; readonly deps: DriverDeps }>();
@@ -35,6 +39,16 @@ export class MemoryDrivers {
     if (no === undefined) throw new UnavailableError('NO_POINT', `${device} has no point ${point}`);
     const batch = new SampleBatch(1);
     batch.push(no, line.deps.clock.wallMs(), line.deps.clock.wallMs(), value);
+    line.deps.sink(batch);
+  }
+
+  /** Delivers that a point cannot be read. */
+  sendBad(device: string, point: string, why: Reason): void {
+    const line = this.#line(device);
+    const no = line.device.numbers.get(point as PointId);
+    if (no === undefined) throw new UnavailableError('NO_POINT', `${device} has no point ${point}`);
+    const batch = new SampleBatch(1);
+    batch.pushNull(no, line.deps.clock.wallMs(), line.deps.clock.wallMs(), bad(why));
     line.deps.sink(batch);
   }
 
@@ -78,7 +92,9 @@ export class MemoryDrivers {
       stop: async () => {
         this.log.push(`stopped ${ids.join('+')}`);
       },
-      write: async () => undefined,
+      write: async (device, point, value) => {
+        this.written.push(`${device}/${point}=${String(value)}`);
+      },
       read: async () => null,
     };
   }
