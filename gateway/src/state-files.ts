@@ -7,6 +7,8 @@ export function stateFiles(stateDir: string) {
     /** Commands, alarms and the point catalogue. */
     state: join(stateDir, 'state.kv'),
     catalogCopy: join(stateDir, 'catalog-copy.kv'),
+    /** Retained messages and sessions of the broker. */
+    broker: join(stateDir, 'broker.kv'),
     apiToken: join(stateDir, 'api-token'),
     ballast: join(stateDir, 'ballast'),
     drivers: join(stateDir, 'drivers'),

@@ -8,8 +8,11 @@ declare module 'aedes-persistence/asyncPersistence.js' {
   export default class MemoryPersistence {
     storeRetained(packet: StoredPacket): Promise<void>;
     createRetainedStreamCombi(filters: string[]): Readable;
-    addSubscriptions(client: Pick<Client, 'id'>, subscriptions: Subscription[]): Promise<void>;
+    addSubscriptions(client: Pick<Client, 'id'>, subscriptions: readonly Subscription[]): Promise<void>;
     cleanSubscriptions(client: Pick<Client, 'id'>): Promise<void>;
+    removeSubscriptions(client: Pick<Client, 'id'>, topics: string[]): Promise<void>;
+    subscriptionsByTopic(topic: string): Promise<{ readonly clientId: string }[]>;
+    outgoingUpdate(client: Pick<Client, 'id'>, packet: StoredPacket): Promise<void>;
     subscriptionsByClient(client: Pick<Client, 'id'>): Promise<Subscription[]>;
     outgoingEnqueue(subscription: { readonly clientId: string }, packet: StoredPacket): Promise<void>;
     outgoingEnqueueCombi(

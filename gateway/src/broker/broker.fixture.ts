@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '@millwright/protocol/node';
 import { MemoryLogger } from '@millwright/protocol/testing';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 import { MqttBroker } from './broker.ts';
 import { BrokerConfig } from './config.ts';
 import { BrokerCredentials } from './credentials.ts';
@@ -13,6 +14,7 @@ export class BrokerFixture {
   readonly logger = new MemoryLogger();
   readonly folder = mkdtempSync(join(tmpdir(), 'millwright-broker-'));
   readonly credentials: BrokerCredentials;
+  readonly file = new MemoryKvFile();
   readonly broker: MqttBroker;
   readonly #clients: MqttClient[] = [];
 
@@ -34,7 +36,7 @@ export class BrokerFixture {
       ...options.listeners,
     });
     this.broker = new MqttBroker(
-      { clock: systemClock, logger: this.logger, credentials: this.credentials },
+      { clock: systemClock, logger: this.logger, credentials: this.credentials, file: this.file },
       { ...config, dev: options.dev ?? false, stateDir: this.folder, version: '0.0.0' },
     );
   }

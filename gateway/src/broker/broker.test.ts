@@ -146,7 +146,7 @@ describe('the broker in development', () => {
     const { BrokerConfig } = await import('./config.ts');
     const { systemClock } = await import('@millwright/protocol/node');
     const broker = new MqttBroker(
-      { clock: systemClock, logger: fixture.logger, credentials: fixture.credentials },
+      { clock: systemClock, logger: fixture.logger, credentials: fixture.credentials, file: fixture.file },
       {
         ...BrokerConfig.parse({ host: '0.0.0.0', port: 0 }),
         ...{ dev: true, stateDir: fixture.folder, version: '0.0.0' },

@@ -9,6 +9,8 @@ import {
   UnavailableError,
 } from '@millwright/protocol';
 import { Aedes, type PublishPacket } from 'aedes';
+import type { Kv, KvFile } from '../journal/kv/kv.ts';
+import { openStore } from '../journal/kv/open-store.ts';
 import { isLoopback } from '../service/listen.ts';
 import { Admission } from './admission.ts';
 import type { BrokerStats } from './broker-stats.ts';
@@ -16,6 +18,7 @@ import { ClientGate } from './client-gate.ts';
 import { ClientStreams } from './client-streams.ts';
 import { type BrokerConfig, listenerProblem } from './config.ts';
 import type { BrokerCredentials } from './credentials.ts';
+import { DurableRecords } from './durable-records.ts';
 import { type BrokerAddresses, BrokerListeners } from './listeners.ts';
 import { LocalSubscriptions, type MessageHandler } from './local-subscriptions.ts';
 import { OffenceLog } from './offences.ts';
@@ -34,6 +37,8 @@ export interface MqttBrokerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly credentials: BrokerCredentials;
+  /** Where retained messages and sessions are kept. */
+  readonly file: KvFile;
 }
 
 export type MqttBrokerConfig = BrokerConfig & {
@@ -50,6 +55,7 @@ export class MqttBroker implements Lifecycle {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #credentials: BrokerCredentials;
+  readonly #file: KvFile;
   readonly #config: MqttBrokerConfig;
   readonly #admission: Admission;
   readonly #offences: OffenceLog;
@@ -68,6 +74,7 @@ export class MqttBroker implements Lifecycle {
     this.#clock = deps.clock;
     this.#logger = deps.logger;
     this.#credentials = deps.credentials;
+    this.#file = deps.file;
     this.#config = config;
     this.#admission = new Admission(deps, config.limits);
     this.#offences = new OffenceLog(deps);
@@ -115,7 +122,21 @@ export class MqttBroker implements Lifecycle {
     this.#checkConfig();
     await this.#credentials.reload();
     options.signal?.throwIfAborted();
-    const { gate, sessions } = this.#rules();
+    const store = await this.#openStore();
+    try {
+      await this.#open(store, options);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    this.#sys.start();
+    this.#logger.info(this.describeOpen());
+    for (const listener of this.#stateListeners) listener(true);
+  }
+
+  async #open(store: Store, options: { readonly signal?: AbortSignal }): Promise<void> {
+    const { gate, sessions } = this.#rules(store.records);
+    await sessions.load();
     const { limits } = this.#config;
     const aedes = new Aedes({
       ...gate.hooks,
@@ -151,15 +172,12 @@ export class MqttBroker implements Lifecycle {
       const addresses = await listeners.open();
       options.signal?.throwIfAborted();
       const stopReloading = every(this.#clock, RELOAD_EVERY_MS, () => void this.#reload(gate, sessions));
-      this.#running = { aedes, listeners, sessions, addresses, stopReloading };
+      this.#running = { aedes, listeners, sessions, store, addresses, stopReloading };
     } catch (error) {
       await listeners.close();
       await new Promise<void>((resolve) => aedes.close(resolve));
       throw error;
     }
-    this.#sys.start();
-    this.#logger.info(this.describeOpen());
-    for (const listener of this.#stateListeners) listener(true);
   }
 
   async stop(): Promise<void> {
@@ -171,6 +189,7 @@ export class MqttBroker implements Lifecycle {
     for (const listener of this.#stateListeners) listener(false);
     await new Promise<void>((resolve) => running.aedes.close(resolve));
     await running.listeners.close();
+    await running.store.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -275,7 +294,18 @@ export class MqttBroker implements Lifecycle {
     if (problem !== undefined) throw new InvalidInputError('LISTENERS', problem);
   }
 
-  #rules(): { readonly gate: ClientGate; readonly sessions: BoundedSessions } {
+  async #openStore(): Promise<Store> {
+    const kv: Kv = await openStore(this.#file, this.#logger);
+    const records = new DurableRecords({ clock: this.#clock, logger: this.#logger, kv });
+    await this.#retained.load(records);
+    const close = async () => {
+      await records.stop();
+      await kv.close();
+    };
+    return { records, close };
+  }
+
+  #rules(records: DurableRecords): { readonly gate: ClientGate; readonly sessions: BoundedSessions } {
     const { limits, dev } = this.#config;
     const gate = new ClientGate(
       {
@@ -284,13 +314,16 @@ export class MqttBroker implements Lifecycle {
         credentials: this.#credentials,
         offences: this.#offences,
         accept: (packet) => this.#accept(packet),
+        keep: (packet) => this.#keep(packet, records, sessions),
       },
       { ...limits, dev },
     );
     const retained = this.#retained;
     const sys = this.#sys;
-    const sessions = new BoundedSessions(
+    const sessions: BoundedSessions = new BoundedSessions(
       {
+        records,
+        isKnown: (username) => (username === undefined ? dev : this.#credentials.get(username) !== undefined),
         retained: (filter) => (filter.startsWith('$SYS') ? sys : retained).matching(filter),
         granted: (client, filter) => gate.granted(client, filter),
         usernameOf: (client) => gate.usernameOf(client),
@@ -303,6 +336,18 @@ export class MqttBroker implements Lifecycle {
       },
     );
     return { gate, sessions };
+  }
+
+  #keep(
+    packet: PublishPacket,
+    records: DurableRecords,
+    sessions: BoundedSessions,
+  ): Promise<(() => void) | undefined> | undefined {
+    if (sessions.count === 0 && !packet.retain) return undefined;
+    return sessions.reserve(packet).then(async (takeBack) => {
+      if (takeBack !== undefined || packet.retain) await records.committed();
+      return takeBack;
+    });
   }
 
   #send(message: Pick<PublishPacket, 'topic' | 'retain'> & { payload: Buffer; qos: 0 | 1 }): void {
@@ -331,10 +376,16 @@ export class MqttBroker implements Lifecycle {
   }
 }
 
+interface Store {
+  readonly records: DurableRecords;
+  readonly close: () => Promise<void>;
+}
+
 interface Running {
   readonly aedes: Aedes;
   readonly listeners: BrokerListeners;
   readonly sessions: BoundedSessions;
+  readonly store: Store;
   readonly addresses: BrokerAddresses;
   readonly stopReloading: () => void;
 }

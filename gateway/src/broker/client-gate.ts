@@ -25,6 +25,11 @@ export interface ClientGateDeps {
   readonly offences: OffenceLog;
   /** Takes a message that passed. @returns false when it asks to be retained and cannot be */
   readonly accept: (packet: PublishPacket) => boolean;
+  /**
+   * Brings a message to the disk that must outlive this process before its publisher is told that it is safe.
+   * @returns undefined when nothing of it must; else resolves to what takes it back
+   */
+  readonly keep: (packet: PublishPacket) => Promise<(() => void) | undefined> | undefined;
 }
 
 export type ClientGateConfig = BrokerLimits & { readonly dev: boolean };
@@ -36,6 +41,8 @@ interface ClientState {
   /** Granted, and not given up since. */
   readonly filters: Set<string>;
   readonly throttle: PublishThrottle;
+  /** The last message that waits for the disk: those after it wait for it, to stay in order. */
+  tail: Promise<void> | undefined;
 }
 
 /** Everything that is asked before a client may connect, publish or subscribe. */
@@ -44,7 +51,8 @@ export class ClientGate {
   readonly #offences: OffenceLog;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #accept: (packet: PublishPacket) => boolean;
+  readonly #accept: ClientGateDeps['accept'];
+  readonly #keep: ClientGateDeps['keep'];
   readonly #config: ClientGateConfig;
   readonly #verifier = new PasswordVerifier();
   readonly #states = new WeakMap<Client, ClientState>();
@@ -59,6 +67,7 @@ export class ClientGate {
     this.#logger = deps.logger;
     this.#clock = deps.clock;
     this.#accept = deps.accept;
+    this.#keep = deps.keep;
     this.#config = config;
   }
 
@@ -92,7 +101,12 @@ export class ClientGate {
         return callback(new DeniedError());
       }
       // A QoS 2 message may come twice; the "published" hook is called once.
-      const go = () => callback(packet.qos === 2 ? null : this.#take(state, packet));
+      const go = () => {
+        const denied = packet.qos === 2 ? null : this.#take(state, packet);
+        if (denied === null && packet.qos > 0 && !client.closed)
+          this.#settle(client, state, packet, callback);
+        else callback(denied);
+      };
       if (client.closed) go();
       else state.throttle.pass(packet.payload.length, go);
     },
@@ -132,7 +146,14 @@ export class ClientGate {
       { clock: this.#clock, onFlood: () => this.#flooded(client) },
       { messagesPerSecond: publishesPerSecond, bytesPerSecond, floodMs: floodSeconds * 1000 },
     );
-    this.#states.set(client, { address, access: undefined, will: undefined, filters: new Set(), throttle });
+    this.#states.set(client, {
+      address,
+      access: undefined,
+      will: undefined,
+      filters: new Set(),
+      throttle,
+      tail: undefined,
+    });
   }
 
   /** A client that does not read what it is owed. */
@@ -240,6 +261,22 @@ export class ClientGate {
     if (this.#isLong(topic)) return ['TOPIC_TOO_LONG', `published on a topic of ${topic.length} characters`];
     if (!mayPublish(access, topic)) return ['PUBLISH_DENIED', `may not publish on "${topic}"`];
     return undefined;
+  }
+
+  #settle(client: Client, state: ClientState, packet: PublishPacket, done: (error: null) => void): void {
+    const kept = this.#keep(packet);
+    const before = state.tail;
+    if (kept === undefined && before === undefined) {
+      done(null);
+      return;
+    }
+    const mine = Promise.all([kept, before]).then(([takeBack]) => {
+      // Its publisher will not be told, and sends it again.
+      if (client.closed) takeBack?.();
+      if (state.tail === mine) state.tail = undefined;
+      done(null);
+    });
+    state.tail = mine;
   }
 
   #isLong(topic: string): boolean {
