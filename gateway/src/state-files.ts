@@ -12,5 +12,7 @@ export function stateFiles(stateDir: string) {
     apiToken: join(stateDir, 'api-token'),
     ballast: join(stateDir, 'ballast'),
     drivers: join(stateDir, 'drivers'),
+    /** Certificates of the OPC UA server that shows this gateway's points. */
+    opcuaServer: join(stateDir, 'opcua-server', 'pki'),
   } as const;
 }
