@@ -13,6 +13,9 @@ const PEERS = {
   mosquitto: '/usr/sbin/mosquitto',
   'mosquitto-clients': '/usr/bin/mosquitto_pub',
   mbpoll: '/usr/bin/mbpoll',
+  socat: '/usr/bin/socat',
+  'python3-pymodbus': '/usr/lib/python3/dist-packages/pymodbus',
+  'python3-serial-asyncio': '/usr/lib/python3/dist-packages/serial_asyncio',
   chromium: '/usr/bin/chromium',
   postgresql: '/usr/lib/postgresql',
 };

@@ -5,7 +5,7 @@ import { Recorder } from '../testing/index.ts';
 import { modbusDriver } from './index.ts';
 import { modbusDevice } from './test-peer.ts';
 
-type Framing = 'tcp' | 'rtuOverTcp';
+type Framing = 'tcp' | 'rtuOverTcp' | 'asciiOverTcp';
 
 const TIMEOUT_MS = 60;
 const UNIT = 9;
@@ -84,9 +84,9 @@ class TrickyPeer {
       this.#sockets.add(socket);
       socket.on('error', () => socket.destroy());
       socket.on('close', () => this.#sockets.delete(socket));
-      // A request is 12 bytes in Modbus/TCP and 8 in RTU; one is outstanding at a time.
+      // A request is 12 bytes in Modbus/TCP, 8 in RTU and 17 in ASCII; one is outstanding at a time.
       socket.on('data', (bytes) => {
-        const asked = read(bytes, framing, socket);
+        const asked = read(framing === 'asciiOverTcp' ? fromAscii(bytes) : bytes, framing, socket);
         this.#requests++;
         if (this.isHonest || this.#requests % 3 !== 0) return asked.send(asked.frame({}));
         this.tricksPlayed++;
@@ -124,6 +124,7 @@ function read(bytes: Buffer, framing: Framing, socket: Socket): Asked {
       const words = parts.words ?? Array.from({ length: count }, (_, i) => truth(address + i));
       const data = words.flatMap((word) => [word >> 8, word & 0xff]);
       const body = Buffer.from([parts.unit ?? UNIT, parts.code ?? 3, parts.size ?? data.length, ...data]);
+      if (framing === 'asciiOverTcp') return toAscii(body);
       if (framing === 'rtuOverTcp') {
         const sum = crc16(body);
         return Buffer.concat([body, Buffer.of(sum & 0xff, sum >> 8)]);
@@ -136,10 +137,20 @@ function read(bytes: Buffer, framing: Framing, socket: Socket): Asked {
   };
 }
 
+function fromAscii(line: Buffer): Buffer {
+  return Buffer.from(line.toString('latin1', 1), 'hex');
+}
+
+function toAscii(body: Buffer): Buffer {
+  const sum = body.reduce((total, byte) => total + byte, 0);
+  const digits = Buffer.concat([body, Buffer.of(-sum & 0xff)]).toString('hex');
+  return Buffer.from(`:${digits.toUpperCase()}\r\n`);
+}
+
 let cleanUp: () => Promise<void> = async () => undefined;
 afterEach(() => cleanUp());
 
-describe.each(['tcp', 'rtuOverTcp'] as const)('a %s device that now and then', (framing) => {
+describe.each(['tcp', 'rtuOverTcp', 'asciiOverTcp'] as const)('a %s device that now and then', (framing) => {
   it.each(Object.keys(TRICKS))('%s never makes a wrong value of it, and goes on', async (name) => {
     const peer = new TrickyPeer(framing, TRICKS[name] ?? (() => undefined));
     const port = await peer.start();

@@ -194,11 +194,12 @@ export class LineSchedule implements LineLoad {
     if (this.#misses < MISSES_UNTIL_RECONNECT) return;
     this.#misses = 0;
     this.#bus.close();
+    this.#sleepers.wakeAll();
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#workers.values());
-    if (this.#silentConnections > 0) await this.#sleepers.sleep(this.#retryMs());
+    if (!signal.aborted && this.#silentConnections > 0) await this.#sleepers.sleep(this.#retryMs());
     if (signal.aborted) return;
     this.#silentConnections++;
     try {

@@ -27,10 +27,14 @@ export class MemoryBus implements ModbusBus {
   readonly requests: { readonly atMs: number; readonly what: string }[] = [];
   isReachable = true;
   openings = 0;
+  /** More requests at once than this are not answered. */
+  bears = Number.POSITIVE_INFINITY;
+  /** Most requests that were under way at once. */
+  mostAtOnce = 0;
   readonly #clock: Clock;
   readonly #units = new Map<number, MemoryUnit>();
   #onClose: ((why: string) => void) | undefined;
-  #end: (() => void) | undefined;
+  readonly #ends = new Set<() => void>();
 
   constructor({ clock }: { readonly clock: Clock }) {
     this.#clock = clock;
@@ -64,7 +68,7 @@ export class MemoryBus implements ModbusBus {
 
   close(): void {
     this.#onClose = undefined;
-    this.#end?.();
+    for (const end of [...this.#ends]) end();
   }
 
   /** The other end hangs up. */
@@ -114,9 +118,10 @@ export class MemoryBus implements ModbusBus {
     this.requests.push({ atMs: this.#clock.monotonicMs(), what });
     const unit = this.unit(target.unit);
     return new Promise((resolve) => {
-      const isSilent = ignores || unit.isSilent || unit.latencyMs > target.timeoutMs;
+      const isTooMuch = this.#ends.size >= this.bears;
+      const isSilent = isTooMuch || ignores || unit.isSilent || unit.latencyMs > target.timeoutMs;
       const cancel = this.#clock.after(isSilent ? target.timeoutMs : unit.latencyMs, () => {
-        this.#end = undefined;
+        this.#ends.delete(end);
         if (isSilent) resolve({ ok: false, why: 'timeout' });
         else if (unit.isGarbled) resolve({ ok: false, why: 'garbled' });
         else if (unit.exception !== undefined) resolve({ ok: false, why: 'exception', code: unit.exception });
@@ -124,11 +129,13 @@ export class MemoryBus implements ModbusBus {
           resolve({ ok: false, why: 'exception', code: 2 });
         else resolve({ ok: true, data: answer() });
       });
-      this.#end = () => {
-        this.#end = undefined;
+      const end = () => {
+        this.#ends.delete(end);
         cancel();
         resolve({ ok: false, why: 'closed' });
       };
+      this.#ends.add(end);
+      this.mostAtOnce = Math.max(this.mostAtOnce, this.#ends.size);
     });
   }
 }
