@@ -9,6 +9,7 @@ import {
   Slug,
 } from '@millwright/protocol';
 import { z } from 'zod';
+import { AdoptConfig } from './adopt/config.ts';
 import { ApiConfig } from './api/config.ts';
 import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
 import { JournalConfig } from './journal/config.ts';
@@ -79,6 +80,8 @@ const GatewayFile = z.strictObject({
     })
     .prefault({}),
   journal: JournalFile.prefault({}),
+  /** How devices are found that are not in the site file. */
+  adopt: AdoptConfig.prefault({}),
   /** What others are told by MQTT: values as JSON, devices for Home Assistant. */
   publish: PublishConfig.prefault({}),
   /** The gateway as a Sparkplug edge node. */

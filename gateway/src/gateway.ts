@@ -13,12 +13,14 @@ import {
 } from '@millwright/protocol';
 import type { RuleSpec } from '@millwright/protocol/automation';
 import type { Host, HostIdentity } from '@millwright/protocol/node';
+import { Adoption } from './adopt/adoption.ts';
 import type { ApiSources } from './api/sources.ts';
 import { readSiteRules } from './automations/read-site-rules.ts';
 import { Ballast } from './ballast.ts';
 import type { MqttBroker } from './broker/broker.ts';
 import type { LocalBrokerLink } from './broker/local-link.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
+import { AdoptedDevices } from './devices/adopted-devices.ts';
 import type { DriverModules } from './devices/line-factory.ts';
 import { DenoKvFile } from './journal/kv/deno-kv.ts';
 import type { Kv } from './journal/kv/kv.ts';
@@ -71,6 +73,9 @@ export class Gateway implements Lifecycle {
   readonly #files: ReturnType<typeof stateFiles>;
   readonly #ballast: Ballast;
   readonly #startedAtMs: number;
+  readonly #adopted: AdoptedDevices;
+  /** As the site file says. */
+  #site: readonly DeviceSpec[];
   #lock: StateLock | undefined;
   #stateStore: Kv | undefined;
   #catalogCopy: Kv | undefined;
@@ -90,6 +95,8 @@ export class Gateway implements Lifecycle {
     this.#files = stateFiles(options.stateDir);
     this.#ballast = new Ballast({ path: this.#files.ballast, logger: this.#log() });
     this.#startedAtMs = deps.clock.wallMs();
+    this.#adopted = new AdoptedDevices({ ...deps, logger: this.#log() }, { path: this.#files.adopted });
+    this.#site = options.site;
   }
 
   /** Where it can be reached; undefined before `start` has resolved. */
@@ -128,10 +135,12 @@ export class Gateway implements Lifecycle {
   }
 
   async #begin(options: { readonly signal?: AbortSignal }): Promise<void> {
-    const { site, version } = this.#options;
+    const { version } = this.#options;
     const lanes = await this.#ballast.lift(() => this.#openLanes(options));
     this.#lanes = lanes;
     void lanes.events.note('gateway.started', `gateway ${version} started`, { data: { version } });
+    await this.#adopted.load();
+    const site = this.#adopted.withAdopted(this.#site);
     // Devices behind the gateway's own broker need it first; all others need not wait for it to load.
     if (site.some(isLocalMqtt)) await this.#openBroker();
     await lanes.apply(site);
@@ -214,11 +223,13 @@ export class Gateway implements Lifecycle {
       startedAtMs: this.#startedAtMs,
     };
     const uplink = config.region && (await this.#uplink(lanes, identity, facts, config.region));
+    const adoption = this.#adoption(lanes);
     const sources: ApiSources = {
       ...{ facts, journal: lanes.journal, devices: lanes.devices, points: lanes.points },
       ...{ alarms: lanes.alarms, commands: lanes.commands, events: lanes.recentEvents },
       rules: { views: () => lanes.automations?.views() ?? [], counts: () => lanes.automations?.counts },
       opcuaTrust: new OpcuaTrust({ stateDir }),
+      ...(adoption === undefined ? {} : { pending: adoption.pending }),
       ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
       ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
     };
@@ -236,6 +247,7 @@ export class Gateway implements Lifecycle {
     );
     const windows = [
       ...(uplink === undefined ? [] : [uplink.host, uplink.uplink]),
+      ...(adoption === undefined ? [] : [adoption]),
       ...(await this.#publishing(lanes)),
       ...(await this.#sparkplug(lanes)),
       ...[api, notifier],
@@ -244,6 +256,29 @@ export class Gateway implements Lifecycle {
     this.#windows = windows;
     await notifier.ready(`${lanes.devices.statuses().length} devices`);
     return api.url ?? '';
+  }
+
+  #adoption(lanes: Lanes): Adoption | undefined {
+    const { clock, logger } = this.#deps;
+    if (this.#broker === undefined) return undefined;
+    const { link } = this.#broker;
+    const apply = async () => {
+      const { started } = await lanes.apply(this.#adopted.withAdopted(this.#site));
+      this.#publisher?.refresh();
+      await lanes.events.note('config.changed', `a device was adopted: ${started} lines started`);
+    };
+    return new Adoption(
+      {
+        ...{ clock, logger: logger.child({ name: 'gateway:adopt' }), link, adopted: this.#adopted },
+        isConfigured: (id) => this.#site.some((spec) => spec.id === id),
+        apply: () => {
+          const applied = this.#reloading.then(apply);
+          this.#reloading = applied.catch(() => undefined);
+          return applied;
+        },
+      },
+      this.#options.config.adopt,
+    );
   }
 
   async #publishing(lanes: Lanes): Promise<readonly Lifecycle[]> {
@@ -323,7 +358,8 @@ export class Gateway implements Lifecycle {
       const fresh = await readGatewayConfig(config.file, variables);
       const site = await readSite(fresh, variables);
       const rules = await readSiteRules({ ...fresh, location: config.location }, site, variables);
-      const counts = await lanes.apply(site);
+      const counts = await lanes.apply(this.#adopted.withAdopted(site));
+      this.#site = site;
       await lanes.applyRules(rules);
       this.#publisher?.refresh();
       if (needsRestart(config, fresh)) {

@@ -14,6 +14,7 @@ import type { ActiveAlarm, AlarmName, AlarmView } from '../alarms/alarm-record.t
 import type { AlarmRequest } from '../alarms/alarm-request.ts';
 import type { RuleCounts, RuleView } from '../automations/rule-view.ts';
 import type { BrokerStats } from '../broker/broker-stats.ts';
+import type { PendingDevices } from '../devices/pending-devices.ts';
 import type { JournalStats } from '../journal/journal.ts';
 import type { OpcuaTrust } from '../opcua-server/opcua-trust.ts';
 import type { GatewayFacts, UplinkState } from '../uplink/ports.ts';
@@ -56,5 +57,7 @@ export interface ApiSources {
   readonly rules?: { views(): readonly RuleView[]; counts(): RuleCounts | undefined };
   /** Whom OPC UA trusts. */
   readonly opcuaTrust?: Pick<OpcuaTrust, 'list' | 'trust' | 'remove' | 'import'>;
+  /** Devices that were found and wait to be adopted. */
+  readonly pending?: Pick<PendingDevices, 'list' | 'adopt' | 'dismiss' | 'refused'>;
   readonly broker?: { stats(): BrokerStats; describeOpen(): string };
 }
