@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { MqttLink } from '@millwright/device-drivers';
 import {
   type Clock,
+  delay,
   describeError,
   type EventRecord,
   type JsonValue,
@@ -18,6 +19,7 @@ const MAX_WAITING = 4;
 const ACTION_WITHIN_MS = 30_000;
 /** A write that could not be begun within this is no longer what the rule meant. */
 const WRITE_EXPIRES_MS = 10_000;
+const STOP_WITHIN_MS = 3000;
 const MAX_DATA_TEXT = 300;
 
 export interface ActionRunnerDeps {
@@ -79,10 +81,15 @@ export class ActionRunner {
     else void before.done.then(clear);
   }
 
-  /** Waits for what is under way; what waits behind it is not begun. */
+  /** Waits a moment for what is under way; what waits behind it is not begun. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([...this.#last.values()].map(({ done }) => done));
+    const isDone = new AbortController();
+    await Promise.race([
+      Promise.all([...this.#last.values()].map(({ done }) => done)).finally(() => isDone.abort()),
+      delay(this.#deps.clock, STOP_WITHIN_MS, { signal: isDone.signal }).catch(() => undefined),
+    ]);
+    this.#last.clear();
   }
 
   async #carryOut(firing: Firing): Promise<void> {
