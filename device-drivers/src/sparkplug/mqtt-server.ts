@@ -24,23 +24,15 @@ export class MqttServer implements SparkplugServer {
   readonly name: string;
   readonly #config: MqttServerConfig;
   #version: 4 | 5 = 5;
+  /** The other version than at first is spoken. */
+  #isOther = false;
 
   constructor(config: MqttServerConfig) {
     this.#config = config;
     this.name = new URL(config.url).host;
   }
 
-  async open(will: Will, events: SessionEvents, options: { readonly signal: AbortSignal }): Promise<Session> {
-    const first = this.#version;
-    try {
-      return await this.#open(will, events, options);
-    } catch (error) {
-      if (first === this.#version || options.signal.aborted) throw error;
-      return this.#open(will, events, options);
-    }
-  }
-
-  #open(will: Will, events: SessionEvents, { signal }: { readonly signal: AbortSignal }): Promise<Session> {
+  open(will: Will, events: SessionEvents, { signal }: { readonly signal: AbortSignal }): Promise<Session> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const client = connect(this.#config.url, this.#options(will));
@@ -65,20 +57,24 @@ export class MqttServer implements SparkplugServer {
         client.end(true);
         const why = cause?.message || 'the connection was closed';
         if (session === undefined) {
-          this.#judgeVersion(cause);
-          reject(new UnavailableError('MQTT_UNREACHABLE', `${this.name}: ${why}`, { cause }));
+          const code = this.#changesVersion(cause) ? 'MQTT_VERSION' : 'MQTT_UNREACHABLE';
+          reject(new UnavailableError(code, `${this.name}: ${why}`, { cause }));
         } else if (!session.isEnding) events.onClosed(why);
       });
     });
   }
 
-  #judgeVersion(cause: Error | undefined): void {
+  /** Each version is tried once before both count as refused. */
+  #changesVersion(cause: Error | undefined): boolean {
     const isRefused =
       cause instanceof ErrorWithReasonCode
         ? VERSION_REFUSED.includes(cause.code)
         : // Some brokers hang up on MQTT 5 without a word.
           cause === undefined && this.#version === 5;
-    if (isRefused) this.#version = this.#version === 5 ? 4 : 5;
+    if (!isRefused) return false;
+    this.#version = this.#version === 5 ? 4 : 5;
+    this.#isOther = !this.#isOther;
+    return this.#isOther;
   }
 
   #options(will: Will): IClientOptions {

@@ -1,4 +1,11 @@
-import { type Clock, delay, describeError, type Lifecycle, type Logger } from '@millwright/protocol';
+import {
+  type Clock,
+  delay,
+  describeError,
+  type Lifecycle,
+  type Logger,
+  MillwrightError,
+} from '@millwright/protocol';
 import type { Session, SparkplugServer, Will } from './session.ts';
 
 /** Who speaks in the sessions: an edge node or a host application. */
@@ -75,6 +82,7 @@ export class SessionLoop implements Lifecycle {
     for (let at = 0, failures = 0; !signal.aborted; ) {
       const ended = await this.#session(at % this.#servers.length, signal);
       if (ended === 'stopped') return;
+      if (ended === 'version') continue;
       if (ended !== 'lost') at++;
       failures = ended === 'refused' ? failures + 1 : 0;
       const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 16));
@@ -82,7 +90,10 @@ export class SessionLoop implements Lifecycle {
     }
   }
 
-  async #session(at: number, signal: AbortSignal): Promise<'lost' | 'elsewhere' | 'refused' | 'stopped'> {
+  async #session(
+    at: number,
+    signal: AbortSignal,
+  ): Promise<'lost' | 'elsewhere' | 'refused' | 'stopped' | 'version'> {
     const server = this.#servers[at];
     if (server === undefined) return 'stopped';
     const over = Promise.withResolvers<'lost' | 'elsewhere' | 'stopped'>();
@@ -103,6 +114,7 @@ export class SessionLoop implements Lifecycle {
       );
     } catch (error) {
       if (signal.aborted) return 'stopped';
+      if (error instanceof MillwrightError && error.code === 'MQTT_VERSION') return 'version';
       this.#down(server, describeError(error));
       return 'refused';
     }

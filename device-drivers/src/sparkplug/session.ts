@@ -36,6 +36,9 @@ export interface Session {
 export interface SparkplugServer {
   /** For people: host and port. */
   readonly name: string;
-  /** Connects once, with a clean session. @throws UnavailableError `MQTT_UNREACHABLE` */
+  /**
+   * Sends one CONNECT, with a clean session.
+   * @throws UnavailableError `MQTT_UNREACHABLE`; `MQTT_VERSION` when the next call will speak another version
+   */
   open(will: Will, events: SessionEvents, options: { readonly signal: AbortSignal }): Promise<Session>;
 }

@@ -5,6 +5,7 @@ export { DenoKvFile } from '../journal/kv/deno-kv.ts';
 export type { KvFile } from '../journal/kv/kv.ts';
 export { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 export { KvJournal } from '../journal/kv-journal.ts';
+export { SparkplugConfig } from '../sparkplug/config.ts';
 export { tokenFile } from '../uplink/enrolment.ts';
 export type { CatalogSource, DeviceStatusSource, LiveSource } from '../uplink/ports.ts';
 export { Uplink, type UplinkDeps } from '../uplink/uplink.ts';
