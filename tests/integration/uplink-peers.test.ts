@@ -130,6 +130,19 @@ describe('a command', () => {
     expect(seen).toEqual([command]);
   });
 
+  test('that is a dry run is still one when it reaches its gateway', async () => {
+    const seen: WriteCommand[] = [];
+    const gateway = await world.startEnrolled({
+      commands: async (received) => {
+        seen.push(received);
+        return { id: received.id, result: 'done', message: 'would be 40', dryRun: true, atMs: 7 };
+      },
+    });
+    const dryRun = { ...command, dryRun: true };
+    expect(await world.region.server.sendCommand(gateway.gateway, dryRun)).toMatchObject({ dryRun: true });
+    expect(seen).toEqual([dryRun]);
+  });
+
   test('to a gateway that is away is not sent', async () => {
     const gateway = await world.startEnrolled();
     await gateway.stop();

@@ -231,6 +231,8 @@ describe('the API of a region', () => {
     expect(api.gateways.commands).toMatchObject([
       { device: 'pump', point: 'speed', value: 7, by: { name: 'api-token', role: 'engineer' } },
     ]);
+    await api.send('POST', `${PUMP}/points/speed/write`, { value: 8, dryRun: true });
+    expect(api.gateways.commands.map(({ dryRun }) => dryRun)).toEqual([undefined, true]);
     const refused = await api.send('POST', `${PUMP}/points/speed/write`, { value: 70 });
     expect(await refused.json()).toMatchObject({ result: 'refused', code: 'OUT_OF_RANGE' });
     const kept = await api.data.database.read

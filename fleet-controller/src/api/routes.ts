@@ -120,9 +120,9 @@ export const listAlarms = createRoute({
   method: 'get',
   path: '/api/v1/alarms',
   tags: ['events'],
-  summary: 'Alarms that are active now, newest first',
+  summary: 'Alarms that people are told of now: active, or over and unacknowledged; newest first',
   security: signedIn,
-  request: { query: schemas.PageQuery },
+  request: { query: schemas.AlarmQuery },
   responses: { 200: json(schemas.AlarmPage, 'One page of alarms'), ...guarded },
 });
 

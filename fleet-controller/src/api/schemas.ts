@@ -156,10 +156,24 @@ export const AlarmView = z
     alarm: z.string(),
     message: z.string(),
     sinceMs: EpochMs,
+    state: z.string().openapi({
+      description: 'ISA-18.2: unacknowledged, acknowledged, returned, shelved, suppressed, out-of-service',
+      example: 'unacknowledged',
+    }),
+    priority: z.string().nullable().openapi({ example: 'high' }),
+    note: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Who acknowledged, shelved or took it out of service, and why' }),
   })
   .openapi('Alarm');
 export type AlarmView = z.infer<typeof AlarmView>;
 export const AlarmPage = pageOf(AlarmView).openapi('AlarmPage');
+export const AlarmQuery = PageQuery.extend({
+  state: z.enum(['all']).optional().openapi({
+    description: 'all: also those that are shelved, suppressed or out of service',
+  }),
+});
 
 export const DeviceDetail = DeviceView.extend({
   points: z.array(PointView),
@@ -235,7 +249,14 @@ export const History = z
   .openapi('History');
 export type History = z.infer<typeof History>;
 
-export const WriteBody = z.object({ value: AnyValue }).openapi('Write');
+export const WriteBody = z
+  .object({
+    value: AnyValue,
+    dryRun: z.boolean().default(false).openapi({
+      description: 'Go through every check of the gateway and say what would be written, but move nothing',
+    }),
+  })
+  .openapi('Write');
 export const ReceiptView = z
   .object({
     id: z.string(),
@@ -246,6 +267,8 @@ export const ReceiptView = z
     message: z.string(),
     before: AnyValue.optional(),
     readBack: AnyValue.optional(),
+    dryRun: z.boolean().optional(),
+    raw: z.string().optional().openapi({ description: 'What goes over the wire, where the driver can tell' }),
     atMs: EpochMs,
   })
   .openapi('Receipt');

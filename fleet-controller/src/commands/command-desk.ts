@@ -52,7 +52,12 @@ export class CommandDesk {
    */
   async write(
     by: Principal,
-    target: { readonly device: DeviceId; readonly point: string; readonly value: JsonValue },
+    target: {
+      readonly device: DeviceId;
+      readonly point: string;
+      readonly value: JsonValue;
+      readonly dryRun?: boolean;
+    },
   ): Promise<Receipt | null> {
     const { clock, inventory, sender } = this.#deps;
     const point = PointId.safeParse(target.point);
@@ -67,6 +72,7 @@ export class CommandDesk {
       by: { name: by.name, role: by.role },
       issuedAtMs,
       expiresAtMs: issuedAtMs + VALID_MS,
+      ...(target.dryRun === true ? { dryRun: true } : {}),
     };
     await this.#record(command, target.device);
     try {

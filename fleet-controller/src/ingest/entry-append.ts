@@ -11,9 +11,11 @@ import {
 import { sql, type Transaction } from 'kysely';
 import { byteaArray, int4Array, int8Array, textArray } from '../store/binary-arrays.ts';
 import type { Tables } from '../store/tables.ts';
+import { followAlarms } from './alarm-states.ts';
 import type { GatewayLines } from './directory.ts';
 import { RollupAccumulator, RollupColumns } from './rollup-accumulator.ts';
 import { upsertRollup, WIDER_ROLLUPS } from './rollup-upsert.ts';
+import { deviceOf, storable, wholeMs } from './storable.ts';
 
 type FrameEntry = Extract<JournalEntry, { kind: 'frame' }>;
 type GapEntry = Extract<JournalEntry, { kind: 'gap' }>;
@@ -228,55 +230,6 @@ async function insertEvents(
   await followAlarms(trx, gateway, events);
 }
 
-/** Keeps the list of active alarms as the last event about each leaves it. */
-async function followAlarms(
-  trx: Transaction<Tables>,
-  gateway: GatewayLines,
-  events: readonly EventEntry[],
-): Promise<void> {
-  const last = new Map<string, EventEntry>();
-  for (const entry of events) {
-    const { type, device, point } = entry.event;
-    if (type !== 'alarm.raised' && type !== 'alarm.cleared') continue;
-    last.set(JSON.stringify([device ?? '', point ?? '', alarmOf(entry)]), entry);
-  }
-  for (const entry of last.values()) {
-    const { event } = entry;
-    const alarm = {
-      gateway: gateway.key,
-      device_id: deviceOf(gateway, event.device) ?? '',
-      point: storable(event.point ?? ''),
-      alarm: storable(alarmOf(entry)),
-    };
-    if (event.type === 'alarm.raised') {
-      const message = storable(event.message);
-      await trx
-        .insertInto('alarms')
-        .values({ ...alarm, message, since_ms: wholeMs(event.atMs) })
-        .onConflict((conflict) =>
-          conflict.columns(['gateway', 'device_id', 'point', 'alarm']).doUpdateSet({ message }),
-        )
-        .execute();
-    } else {
-      await trx
-        .deleteFrom('alarms')
-        .where('gateway', '=', alarm.gateway)
-        .where('device_id', '=', alarm.device_id)
-        .where('point', '=', alarm.point)
-        .where('alarm', '=', alarm.alarm)
-        .execute();
-    }
-  }
-}
-
-function alarmOf({ event }: EventEntry): string {
-  return String(event.data?.alarm ?? '');
-}
-
-export function deviceOf(gateway: GatewayLines, device: string | undefined): DeviceId | null {
-  return device === undefined ? null : (storable(`dev_${gateway.site}.${device}`) as DeviceId);
-}
-
 /** When the newest value of each device reached its gateway. */
 function touchDevices(columns: RollupColumns, gateway: GatewayLines) {
   const newest = new Map<DeviceId, number>();
@@ -292,13 +245,4 @@ function touchDevices(columns: RollupColumns, gateway: GatewayLines) {
       ${textArray([...newest.keys()], newest.size)}::text[],
       ${int8Array(Float64Array.from(newest.values()), newest.size)}::int8[]) as v (id, ms)
     where devices.id = v.id`;
-}
-
-function wholeMs(ms: number): number {
-  return Number.isSafeInteger(ms) ? ms : Number.isFinite(ms) ? Math.round(ms) : 0;
-}
-
-/** PostgreSQL's text has no NUL. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\ufffd');
 }

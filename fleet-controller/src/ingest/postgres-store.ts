@@ -17,8 +17,9 @@ import type { Database } from '../store/database.ts';
 import { onDatabase } from '../store/errors.ts';
 import type { Tables } from '../store/tables.ts';
 import { Directory, type GatewayLines } from './directory.ts';
-import { deviceOf, EntryAppend } from './entry-append.ts';
+import { EntryAppend } from './entry-append.ts';
 import type { EnrolResult, IngestStore } from './ports.ts';
+import { deviceOf } from './storable.ts';
 import { NO_LISTENER, type StoreListener } from './store-listener.ts';
 
 /** What the store did since it was made; for rates and metrics. */

@@ -1,4 +1,4 @@
-import { bad } from '@millwright/protocol';
+import { bad, type EventRecord } from '@millwright/protocol';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { TEST_SERVERS, TestServer } from '../postgres/test-server.fixture.ts';
@@ -165,6 +165,36 @@ for (const { name, binaries } of TEST_SERVERS) {
         data.event(gateway, { type: 'alarm.cleared', data: { alarm: 'disk' } }),
       ]);
       expect(await active()).toMatchObject([{ alarm: 'hi', message: 'again' }]);
+    });
+
+    test('an alarm stands where its last event left it, with who and why', async () => {
+      const gateway = await data.gateway('one', [{ point: 'p' }]);
+      const about = { device: 'pump', point: 'p' };
+      const told = (type: EventRecord['type'], more: Record<string, string>) =>
+        data.event(gateway, {
+          type,
+          ...about,
+          data: { alarm: 'hi', priority: 'high', text: 'too hot', ...more },
+        });
+      const states = async () =>
+        (
+          await data.database.read
+            .selectFrom('alarms')
+            .select(['state', 'priority', 'note', 'message'])
+            .execute()
+        ).map(({ state, priority, note, message }) => `${state} ${priority} ${note} ${message}`);
+      await data.store.appendEntries(gateway, [told('alarm.raised', { state: 'unacknowledged' })]);
+      expect(await states()).toEqual(['unacknowledged high null too hot']);
+      const shelved = { state: 'shelved', by: 'ann', reason: 'repair' };
+      await data.store.appendEntries(gateway, [told('alarm.shelved', shelved)]);
+      expect(await states()).toEqual(['shelved high ann: repair too hot']);
+      await data.store.appendEntries(gateway, [
+        told('alarm.unshelved', { state: 'returned' }),
+        told('alarm.chattering', {}),
+      ]);
+      expect(await states()).toEqual(['returned high null too hot']);
+      await data.store.appendEntries(gateway, [told('alarm.acknowledged', { state: 'normal', by: 'ann' })]);
+      expect(await states()).toEqual([]);
     });
   });
 }

@@ -87,7 +87,7 @@ export class InventoryReader {
     return sql`
       select d.id, d.name, d.type, d.driver, d.online, d.why, d.since_ms, d.last_value_ms, g.id as gateway, g.site,
         ${this.#isConnected} as connected, g.last_seen_ms,
-        (select count(*) from alarms a where a.device_id = d.id)::int as alarms
+        (select count(*) from alarms a where a.device_id = d.id and a.state in ('unacknowledged', 'acknowledged'))::int as alarms
       from devices d join gateways g on g.key = d.gateway`;
   }
 
@@ -206,18 +206,28 @@ export class InventoryReader {
 
   async #alarms(device: DeviceId): Promise<AlarmView[]> {
     const { rows } = await onDatabase(() =>
-      sql<{ gateway: GatewayId; point: string; alarm: string; message: string; since_ms: number }>`
-        select g.id as gateway, a.point, a.alarm, a.message, a.since_ms from alarms a
+      sql<{
+        gateway: GatewayId;
+        point: string;
+        alarm: string;
+        message: string;
+        since_ms: number;
+        state: string;
+        priority: string | null;
+        note: string | null;
+      }>`
+        select g.id as gateway, a.point, a.alarm, a.message, a.since_ms, a.state, a.priority, a.note from alarms a
         join gateways g on g.key = a.gateway where a.device_id = ${device}
         order by a.since_ms desc limit 100`.execute(this.#database.read),
     );
-    return rows.map(({ gateway, point, alarm, message, since_ms }) => ({
+    return rows.map(({ gateway, point, alarm, message, since_ms, state, priority, note }) => ({
       gateway,
       device,
       point: point === '' ? null : point,
       alarm,
       message,
       sinceMs: since_ms,
+      ...{ state, priority, note },
     }));
   }
 }

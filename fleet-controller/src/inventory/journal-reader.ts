@@ -106,8 +106,10 @@ export class JournalReader {
     );
   }
 
-  /** Active ones. */
-  async alarms(page: Page): Promise<{ items: AlarmView[]; next: string | null }> {
+  /** Those people are told of; with `state: 'all'` also those that are kept from them. */
+  async alarms(
+    page: Page & { readonly state?: 'all' | undefined },
+  ): Promise<{ items: AlarmView[]; next: string | null }> {
     const after = page.cursor === undefined ? 0 : parseCursor(page.cursor)[0];
     const { rows } = await onDatabase(() =>
       sql<{
@@ -117,22 +119,27 @@ export class JournalReader {
         alarm: string;
         message: string;
         since_ms: number;
+        state: string;
+        priority: string | null;
+        note: string | null;
       }>`
-        select g.id as gateway, a.device_id as device, a.point, a.alarm, a.message, a.since_ms
+        select g.id as gateway, a.device_id as device, a.point, a.alarm, a.message, a.since_ms, a.state, a.priority, a.note
         from alarms a join gateways g on g.key = a.gateway
+        where ${page.state === 'all'} or a.state in ('unacknowledged', 'acknowledged', 'returned')
         order by a.since_ms desc, a.gateway, a.device_id, a.point, a.alarm
         limit ${page.limit + 1} offset ${after}`.execute(this.#database.read),
     );
     return pageOf(
       rows,
       page.limit,
-      ({ gateway, device, point, alarm, message, since_ms }): AlarmView => ({
+      ({ gateway, device, point, alarm, message, since_ms, state, priority, note }): AlarmView => ({
         gateway,
         device: device === '' ? null : (device as DeviceId),
         point: point === '' ? null : point,
         alarm,
         message,
         sinceMs: since_ms,
+        ...{ state, priority, note },
       }),
       () => formatCursor([after + page.limit, 0, 0, 0]),
     );

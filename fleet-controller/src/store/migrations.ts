@@ -4,6 +4,7 @@ import type { Migration, MigrationProvider } from 'kysely/migration';
 /** Released migrations are never edited; a change is a new one. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-region': { up: createRegion },
+  '0002-alarm-states': { up: addAlarmStates },
 };
 
 export const migrationProvider: MigrationProvider = {
@@ -14,6 +15,15 @@ async function createRegion(db: Kysely<unknown>): Promise<void> {
   for (const statement of [...INVENTORY, ...JOURNALS, ...rollupTables(), ...ACCESS]) {
     await sql.raw(statement).execute(db);
   }
+}
+
+/** Alarms that were known before are active; nobody has acknowledged them. */
+async function addAlarmStates(db: Kysely<unknown>): Promise<void> {
+  const statement = `alter table alarms
+    add column state text not null default 'unacknowledged',
+    add column priority text,
+    add column note text`;
+  await sql.raw(statement).execute(db);
 }
 
 const INVENTORY = [

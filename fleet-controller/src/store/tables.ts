@@ -122,6 +122,12 @@ interface AlarmTable {
   alarm: string;
   message: string;
   since_ms: number;
+  /** Of ISA-18.2; an alarm that is normal is not kept. */
+  state: string;
+  /** Null: the gateway is older than priorities. */
+  priority: string | null;
+  /** Who acknowledged, shelved or took it out of service, and why. */
+  note: string | null;
 }
 
 /** `min` to `sum` over usable numbers, null when there is none. */

@@ -88,7 +88,7 @@ export class Overview {
         (count(d.id) filter (where d.online and g.id = any(${connected}::text[])))::int as devices_online,
         (select count(distinct (s.device_id, s.point)) from series s
           join devices sd on sd.id = s.device_id and sd.gone_at_ms is null)::int as points,
-        (select count(*) from alarms)::int as alarms,
+        (select count(*) from alarms where state in ('unacknowledged', 'acknowledged'))::int as alarms,
         (select count(*) from gaps where to_ms >= ${nowMs - DAY_MS}::int8)::int as gaps
       from devices d join gateways g on g.key = d.gateway where d.gone_at_ms is null`.execute(
       this.#deps.database.read,

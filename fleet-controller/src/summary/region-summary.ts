@@ -67,7 +67,7 @@ export class SummaryWriter {
   async #counts(gateways: readonly GatewayView[]): Promise<RegionSummary['counts']> {
     const { rows } = await onDatabase(() =>
       sql<{ alarms: number; commands: number }>`
-        select (select count(*) from alarms)::int as alarms, (select count(*) from commands)::int as commands`.execute(
+        select (select count(*) from alarms where state in ('unacknowledged', 'acknowledged'))::int as alarms, (select count(*) from commands)::int as commands`.execute(
         this.#deps.database.read,
       ),
     );

@@ -32,7 +32,9 @@ export async function sendCommandOver(
   const limits = { clock, withinMs, what: 'the answer of the gateway', ...(signal ? { signal } : {}) };
   try {
     channel = await withDeadline(limits, (limit) =>
-      connection.open(PROTOCOLS.command, schemas, { signal: limit }),
+      connection.open(command.dryRun === true ? PROTOCOLS.dryRun : PROTOCOLS.command, schemas, {
+        signal: limit,
+      }),
     );
   } catch (cause) {
     throw offline(gateway, cause);

@@ -34,12 +34,20 @@ export class CommandDesk {
 
   serve(): void {
     const schemas = { receive: WriteCommand, send: Receipt };
-    this.#deps.host.serve(PROTOCOLS.command, schemas, (channel, connection) =>
-      this.#answer(channel, connection),
+    const { host } = this.#deps;
+    host.serve(PROTOCOLS.command, schemas, (channel, connection) =>
+      this.#answer(channel, connection, (command) => command),
+    );
+    host.serve(PROTOCOLS.dryRun, schemas, (channel, connection) =>
+      this.#answer(channel, connection, (command) => ({ ...command, dryRun: true })),
     );
   }
 
-  async #answer(channel: Channel<WriteCommand, Receipt>, connection: HostConnection): Promise<void> {
+  async #answer(
+    channel: Channel<WriteCommand, Receipt>,
+    connection: HostConnection,
+    as: (command: WriteCommand) => WriteCommand,
+  ): Promise<void> {
     const { clock, logger, regionPeer } = this.#deps;
     if (connection.peerId !== regionPeer()) {
       logger.warn({ peer: connection.peerId }, 'a command from a stranger was refused');
@@ -49,7 +57,7 @@ export class CommandDesk {
       { clock, withinMs: REQUEST_WITHIN_MS, what: 'the command' },
       (signal) => channel.receive({ signal }),
     );
-    if (command !== undefined) await channel.send(await this.#carryOut(command));
+    if (command !== undefined) await channel.send(await this.#carryOut(as(command)));
   }
 
   async #carryOut(command: WriteCommand): Promise<Receipt> {

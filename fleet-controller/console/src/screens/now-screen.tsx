@@ -138,6 +138,11 @@ function Figure({
   );
 }
 
+const ALARM_STATES: Readonly<Record<string, string>> = {
+  acknowledged: 'acknowledged',
+  returned: 'over, not acknowledged',
+};
+
 interface NeedsProps {
   readonly alarms: readonly AlarmView[];
   readonly devices: readonly DeviceView[];
@@ -182,6 +187,7 @@ function Needs({ alarms, devices, gateways, summary }: NeedsProps) {
               {alarm.message}
             </Link>
           )}
+          {alarm.state !== 'unacknowledged' && <small> ({ALARM_STATES[alarm.state]})</small>}
         </Line>
       ))}
       {offlineDevices.map((device) => (

@@ -10,8 +10,9 @@ export function serveChanging(api: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     const refusal = requireRole(context, 'operator');
     if (refusal !== undefined) return refusal;
     const { id, point } = context.req.valid('param');
-    const { value } = context.req.valid('json');
-    const receipt = await deps.commands.write(context.var.caller.principal, { device: id, point, value });
+    const { value, dryRun } = context.req.valid('json');
+    const target = { device: id, point, value, dryRun };
+    const receipt = await deps.commands.write(context.var.caller.principal, target);
     if (receipt === null) {
       return problem(context, 404, 'POINT_UNKNOWN', `point: device "${id}" has no point "${point}" now`);
     }

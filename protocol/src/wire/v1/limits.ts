@@ -11,4 +11,6 @@ export const PROTOCOLS = {
   uplink: '/millwright/uplink/1',
   live: '/millwright/live/1',
   command: '/millwright/command/1',
+  // A name of its own: a gateway that knows no dry run must not take one for a command.
+  dryRun: '/millwright/dry-run/1',
 } as const;
