@@ -17,11 +17,15 @@ export interface Where {
 
 export type Tell = (path: KeyPath, what: string) => void;
 
+/** Tells problems at paths inside the described thing. */
+export function tellAt({ document, at, label, problems }: Where): Tell {
+  return (path, what) =>
+    problems.add(document.file, document.place([...at, ...path]), `${label}.${pathText(path)}`, what);
+}
+
 /** What a schema cannot say because it concerns more than one field. Problems go to `where.problems`. */
 export function checkRules(device: Described, where: Where): void {
-  const { document, at, label, problems } = where;
-  const tell: Tell = (path, what) =>
-    problems.add(document.file, document.place([...at, ...path]), `${label}.${pathText(path)}`, what);
+  const tell = tellAt(where);
   if (Object.keys(device.points).length === 0) tell(['points'], 'has no points');
   for (const [id, point] of Object.entries(device.points)) {
     const { write } = point;

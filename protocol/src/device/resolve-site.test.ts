@@ -108,7 +108,7 @@ describe('a site', () => {
     [
       'an unknown driver',
       '- id: a\n  driver: modbuss',
-      'site.yaml:2:11: a.driver: must be one of "modbus", "opcua", "mqtt", "host"; got "modbuss"; did you mean "modbus"?',
+      'site.yaml:2:11: a.driver: must be one of "modbus", "opcua", "mqtt", "sparkplug", "package", "host"; got "modbuss"; did you mean "modbus"?',
     ],
     [
       'an unknown type',
@@ -132,8 +132,8 @@ describe('a site', () => {
     ],
     [
       'points of its own next to a type',
-      '- id: a\n  type: sensor@2\n  connect: { broker: local }\n  points: {}',
-      'site.yaml:4:3: a.points: unknown key; known are id, name, type, connect',
+      '- id: a\n  type: sensor@2\n  connect: { broker: local }\n  points: { x: { topic: a } }',
+      'site.yaml:4:16: a.points.x: needs "compute": all other points are those of the type',
     ],
     [
       'a connection of another driver',

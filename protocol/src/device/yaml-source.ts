@@ -37,6 +37,7 @@ interface Built {
 export class YamlDocument {
   readonly file: string;
   readonly value: unknown;
+  readonly #text: string;
   readonly #root: Node | null;
   readonly #lines: LineCounter;
   readonly #problems: Problems;
@@ -49,13 +50,14 @@ export class YamlDocument {
   #tooLarge = false;
 
   constructor(
-    file: string,
+    source: SourceFile,
     document: Document.Parsed,
     lines: LineCounter,
     problems: Problems,
     variables: Variables,
   ) {
-    this.file = file;
+    this.file = source.name;
+    this.#text = source.text;
     this.#document = document;
     this.#root = document.contents;
     this.#lines = lines;
@@ -67,6 +69,17 @@ export class YamlDocument {
   /** Where the value at `path` was written; for a missing one, where its nearest parent was. */
   place(path: KeyPath): Place {
     return this.#placeOf(this.#find(path).node);
+  }
+
+  /** Where character `offset` of the text at `path` was written, as far as it stands there letter by letter. */
+  placeInside(path: KeyPath, text: string, offset: number): Place {
+    const { node } = this.#find(path);
+    const inside = node === undefined ? undefined : (this.#aliases.get(node) ?? node);
+    const start = (inside?.range?.[0] ?? 0) + (isScalar(inside) && isQuoted(inside) ? 1 : 0);
+    const isPlain = isScalar(inside) && this.#text.startsWith(text.slice(0, offset), start);
+    if (!isPlain) return this.#placeOf(node);
+    const at = this.#lines.linePos(start + offset);
+    return { line: at.line, column: at.col };
   }
 
   /** Where the last key of `path` was written. */
@@ -221,7 +234,7 @@ export function readYaml(file: SourceFile, variables: Variables, problems: Probl
         problems.add(file.name, { line: Math.max(1, at.line), column: Math.max(1, at.col) }, '', what);
       }
       if (faults.length > 0 || isEmpty(document)) continue;
-      documents.push(new YamlDocument(file.name, document, lines, problems, variables));
+      documents.push(new YamlDocument(file, document, lines, problems, variables));
     }
     return documents;
   } catch (cause) {
@@ -230,6 +243,10 @@ export function readYaml(file: SourceFile, variables: Variables, problems: Probl
     problems.add(file.name, start, '', TOO_DEEP);
     return [];
   }
+}
+
+function isQuoted(node: Scalar): boolean {
+  return node.type === Scalar.QUOTE_DOUBLE || node.type === Scalar.QUOTE_SINGLE;
 }
 
 function isEmpty(document: Document.Parsed): boolean {

@@ -10,16 +10,9 @@ import { InvalidInputError } from '../errors.ts';
 import type { Quality } from '../samples/quality.ts';
 import type { Value } from '../samples/value.ts';
 import { CEL_TYPES, celEnvironment, type ExpressionType } from './environment.ts';
+import { isExpressionName } from './names.ts';
 import { type ExpressionInputs, InputUnusable, Scope } from './scope.ts';
 
-const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** CEL's own words and ours: no input can be called so. */
-const RESERVED: ReadonlySet<string> = new Set(
-  (
-    'true false null in as break const continue else for function if import let loop package namespace return var ' +
-    'void while quality age bool int uint double string bytes list map type dyn'
-  ).split(' '),
-);
 const MAX_LENGTH = 2000;
 
 /** An expression that cannot be used, and where in its text: `offset` counts characters from 0. */
@@ -45,11 +38,6 @@ export interface ExpressionOptions {
   /** The names the expression may use. The order is that of `ExpressionInputs`. */
   readonly inputs: Readonly<Record<string, ExpressionType>>;
   readonly result: ExpressionType;
-}
-
-/** True when a point or input of this name can stand in an expression as it is. */
-export function isExpressionName(name: string): boolean {
-  return IDENTIFIER.test(name) && !RESERVED.has(name);
 }
 
 /**

@@ -3,7 +3,7 @@ export {
   Expression,
   ExpressionError,
   type ExpressionOptions,
-  isExpressionName,
   type Outcome,
 } from './expression.ts';
+export { isExpressionName } from './names.ts';
 export type { ExpressionInputs } from './scope.ts';
