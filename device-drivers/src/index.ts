@@ -9,5 +9,6 @@ export const DRIVER_MODULES: { readonly [D in DriverName]: () => Promise<DriverM
   mqtt: async () => (await import('./mqtt/index.ts')).mqttDriver,
   opcua: async () => (await import('./opcua/index.ts')).opcuaDriver,
   sparkplug: async () => (await import('./sparkplug/index.ts')).sparkplugDriver,
+  package: async () => (await import('./package/index.ts')).packageDriver,
   host: async () => (await import('./host/index.ts')).hostDriver,
 };

@@ -46,6 +46,8 @@ export async function lineOf(
       return lineWith('mqtt', spec);
     case 'sparkplug':
       return lineWith('sparkplug', spec);
+    case 'package':
+      return lineWith('package', spec);
     case 'host':
       return lineWith('host', spec);
   }

@@ -30,6 +30,7 @@ export class MemoryDrivers {
     opcua: async () => {
       throw new UnavailableError('NOT_INSTALLED', 'OPC UA is not installed here');
     },
+    package: async () => this.#module('package', (spec) => spec.package),
   };
 
   /** Delivers one sample of a device, as its driver would. */
@@ -63,7 +64,7 @@ export class MemoryDrivers {
     return line;
   }
 
-  #module<D extends 'host' | 'mqtt' | 'modbus' | 'sparkplug'>(
+  #module<D extends 'host' | 'mqtt' | 'modbus' | 'package' | 'sparkplug'>(
     driver: D,
     lineOf: DriverModule<D>['lineOf'],
   ): DriverModule<D> {

@@ -35,6 +35,7 @@ function kindOf(spec: DeviceSpec, id: PointId): CatalogEntry['kind'] {
     }
     case 'opcua':
     case 'sparkplug':
+    case 'package':
       return spec.points[id]?.as ?? 'float64';
     case 'host':
       return 'float64';
