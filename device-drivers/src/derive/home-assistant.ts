@@ -100,8 +100,8 @@ type Platform = Readonly<Record<string, unknown>> & { readonly p: string };
 const VALUE = { val_tpl: '{{ value_json.v }}' } as const;
 
 function platformOf(point: PointFacts, commandTopic: string | undefined): Platform {
-  const { spec, kind } = point;
-  const isWritable = spec.write !== undefined && commandTopic !== undefined;
+  const { spec, kind, labels, write } = point;
+  const isWritable = write !== undefined && commandTopic !== undefined;
   const command = isWritable ? { cmd_t: commandTopic } : {};
   if (kind === 'bool') {
     // A template gives Python's words for true and false.
@@ -117,6 +117,10 @@ function platformOf(point: PointFacts, commandTopic: string | undefined): Platfo
         }
       : { p: 'binary_sensor', ...VALUE, pl_on: 'True', pl_off: 'False' };
   }
+  if (labels.size > 0) {
+    const choice = { val_tpl: '{{ value_json.label }}', ops: [...new Set(labels.values())] };
+    return isWritable ? { p: 'select', ...choice, ...command } : { p: 'sensor', dev_cla: 'enum', ...choice };
+  }
   if (kind === 'text')
     return isWritable ? { p: 'text', ...VALUE, ...command, max: 255 } : { p: 'sensor', ...VALUE };
   const isCounter = spec.class === 'total' || spec.class === 'total_increasing';
@@ -130,7 +134,7 @@ function platformOf(point: PointFacts, commandTopic: string | undefined): Platfo
     ...(deviceClass === undefined ? {} : { dev_cla: deviceClass }),
   };
   if (isWritable) {
-    const [min, max] = spec.write?.range ?? [-UNBOUNDED, UNBOUNDED];
+    const [min, max] = write.range ?? [-UNBOUNDED, UNBOUNDED];
     return { p: 'number', ...measure, ...command, min, max, step: numberStep(point, max - min), mode: 'box' };
   }
   if (spec.class === 'state') return { p: 'sensor', ...measure };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { MqttLink } from '@millwright/device-drivers';
-import { commandTopicOf, fillTopic, pointFacts } from '@millwright/device-drivers/derive';
+import { commandTopicOf, fillTopic, type PointFacts, pointFacts } from '@millwright/device-drivers/derive';
 import {
   type Clock,
   type DeviceSlug,
@@ -36,7 +36,8 @@ interface Target {
   readonly device: DeviceSlug;
   readonly point: PointId;
   readonly no: PointNo;
-  readonly kind: 'number' | 'integer' | 'bool' | 'text';
+  readonly kind: PointFacts['kind'];
+  readonly labels: PointFacts['labels'];
 }
 
 /**
@@ -83,18 +84,18 @@ export class CommandTopics {
   apply(devices: Iterable<PublishedDevice>): void {
     this.#targets.clear();
     for (const { spec, numbers } of devices) {
-      for (const { id: point, kind, spec: pointSpec } of pointFacts(spec)) {
+      for (const { id: point, kind, write, labels } of pointFacts(spec)) {
         const no = numbers.get(point);
-        if (no === undefined || pointSpec.write === undefined) continue;
+        if (no === undefined || write === undefined) continue;
         const topic = fillTopic(this.#config.topic, { ...this.#deps.names, device: spec.id, point });
-        this.#targets.set(commandTopicOf(topic), { device: spec.id, point, no, kind });
+        this.#targets.set(commandTopicOf(topic), { device: spec.id, point, no, kind, labels });
       }
     }
   }
 
   async #take(topic: string, target: Target, payload: Uint8Array): Promise<void> {
     const { clock, logger, commands, onAnswered } = this.#deps;
-    const value = wantedValue(payload, target.kind);
+    const value = wantedValue(payload, target);
     if (value === undefined) {
       logger.warn(
         { topic, bytes: payload.length },
@@ -133,10 +134,12 @@ export class CommandTopics {
   }
 }
 
-/** @returns undefined for what cannot be a value of this kind */
-function wantedValue(payload: Uint8Array, kind: Target['kind']): JsonValue | undefined {
+/** @returns undefined for what cannot be a value of this point */
+function wantedValue(payload: Uint8Array, { kind, labels }: Target): JsonValue | undefined {
   if (payload.length > MAX_PAYLOAD_BYTES) return undefined;
-  const text = Buffer.from(payload).toString();
+  const said = Buffer.from(payload).toString();
+  // A label of one of its values stands for the value.
+  const text = [...labels].find(([, label]) => label === said)?.[0] ?? said;
   if (kind === 'text') return text;
   const word = text.trim().toLowerCase();
   if (kind === 'bool') {

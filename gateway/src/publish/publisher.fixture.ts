@@ -111,6 +111,8 @@ export function pump(id = 'pump-1', more: Readonly<Record<string, object>> = {})
       speed: { at: 4, as: 'uint16', unit: '/min', write: { range: [0, 2900] } },
       enable: { table: 'coil', at: 0, as: 'bool', write: {} },
       serial: { at: 10, as: 'text', length: 8 },
+      mode: { at: 20, as: 'uint16', enum: { 0: 'off', 1: 'auto' }, write: {} },
+      phase: { at: 21, as: 'uint16', enum: { 0: 'filling', 1: 'pumping' } },
       ...more,
     },
   });

@@ -168,6 +168,19 @@ describe.each([
     expect(home.config(`number.${ID}_speed`)).toMatchObject({ min: 0, max: 2900, step: 1 });
   });
 
+  it('speaks of values by their labels', async () => {
+    home = await HomeAssistant.started(peer.url);
+    await start();
+    world.send('pump-1', 'mode', 0);
+    world.send('pump-1', 'phase', 1);
+    await shows(`select.${ID}_mode`, 'off');
+    await shows(`sensor.${ID}_phase`, 'pumping');
+    world.send('pump-1', 'phase', 7);
+    await shows(`sensor.${ID}_phase`, 'unknown');
+    await home.set(`select.${ID}_mode`, 'auto');
+    await until(() => expect(world.commands.map(({ value }) => value)).toEqual([1]));
+  });
+
   it('is not given topics for commands unless a role is configured', async () => {
     home = await HomeAssistant.started(peer.url);
     await start(READ_ONLY);
@@ -203,7 +216,7 @@ describe.each([
     await until(() => expect(home?.devices.size).toBe(2));
     world.setDevices(pump('pump-2'));
     await until(() => expect(home?.ids.every((id) => id.includes('pump-2'))).toBe(true));
-    expect(home.ids).toHaveLength(6);
+    expect(home.ids).toHaveLength(8);
 
     await world.publisher.stop();
     const other = JSON.stringify({ dev: { ids: 'x' }, o: { name: 'somebody else' }, cmps: {} });

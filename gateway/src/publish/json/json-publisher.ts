@@ -1,5 +1,5 @@
 import type { MqttLink } from '@millwright/device-drivers';
-import { fillTopic } from '@millwright/device-drivers/derive';
+import { fillTopic, type PointFacts, pointFacts } from '@millwright/device-drivers/derive';
 import {
   type Clock,
   type DeviceSlug,
@@ -45,6 +45,8 @@ export interface JsonPublisherDeps {
 interface Line {
   readonly topic: string;
   readonly tail: string;
+  /** Absent: its values have no labels. */
+  readonly labels?: PointFacts['labels'];
 }
 
 /**
@@ -101,10 +103,13 @@ export class JsonPublisher {
       const topic = fillTopic(this.#config.availability, device);
       this.#available.set(spec.id, { topic, text: before.get(spec.id)?.text ?? '' });
       before.delete(spec.id);
-      for (const [id, no] of numbers) {
+      for (const { id, spec: point, labels } of pointFacts(spec)) {
+        const no = numbers.get(id);
+        if (no === undefined) continue;
         const line = {
           topic: fillTopic(this.#config.topic, { ...device, point: id }),
-          tail: payloadTail(spec.points[id]?.unit),
+          tail: payloadTail(point.unit),
+          ...(labels.size === 0 ? {} : { labels }),
         };
         this.#lines[no] = line;
         obsolete.delete(line.topic);
@@ -162,7 +167,7 @@ export class JsonPublisher {
     const line = this.#lines[batch.point[row] as number];
     if (line === undefined) return;
     this.#published++;
-    this.#send(line.topic, payloadOf(batch, row, line.tail), this.#isRetaining);
+    this.#send(line.topic, payloadOf(batch, row, line), this.#isRetaining);
   }
 
   #send(topic: string, payload: string, retain: boolean): void {
