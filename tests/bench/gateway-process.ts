@@ -76,6 +76,12 @@ export class GatewayProcess {
     return (Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]) * 1024) / 1e6;
   }
 
+  /** Resident set size, MB of 10^6 bytes: what others share counts in full, as peers tell it. */
+  rssMb(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
+  }
+
   /** Seconds of processor time so far, all threads. @see proc_pid_stat(5) */
   cpuS(): number {
     const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');

@@ -5,8 +5,8 @@ import { benchmarksPage, figure, meets, readBenchmarks, withResults } from './re
 import type { Benchmark, BenchResult } from './result.ts';
 
 /**
- * `npm run bench` runs every benchmark, `npm run bench -- codec journal` some of them. Each runs in a process of its
- * own, so that none pays for another's heap.
+ * `npm run bench` runs every benchmark but the long ones, `npm run bench -- codec soak` those that are named. Each runs
+ * in a process of its own, so that none pays for another's heap.
  */
 const root = join(import.meta.dirname, '..', '..');
 const jsonFile = join(root, 'docs', 'benchmarks.json');
@@ -14,7 +14,8 @@ const jsonFile = join(root, 'docs', 'benchmarks.json');
 const files = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.bench.ts'))
   .sort();
-const nameOf = (file: string) => file.replace(/\.bench\.ts$/, '');
+const nameOf = (file: string) => file.replace(/(\.long)?\.bench\.ts$/, '');
+const isLong = (file: string) => file.endsWith('.long.bench.ts');
 
 const [mode, one] = process.argv.slice(2);
 if (mode === '--one' && one !== undefined) await runHere(one);
@@ -34,7 +35,9 @@ async function runAll(names: readonly string[]): Promise<void> {
     process.exit(2);
   }
   const failed: string[] = [];
-  for (const file of files.filter((each) => names.length === 0 || names.includes(nameOf(each)))) {
+  for (const file of files.filter((each) =>
+    names.length === 0 ? !isLong(each) : names.includes(nameOf(each)),
+  )) {
     console.log(`\n== ${nameOf(file)}`);
     const results = await runApart(file).catch((error: unknown) => {
       console.error(error instanceof Error ? error.message : error);
