@@ -1,10 +1,12 @@
 import { join } from 'node:path';
-import { InvalidInputError } from '@millwright/protocol';
-import type { DriverDeps, DriverDevice, DriverModule } from '../driver.ts';
+import { InvalidInputError, type OpcuaConnect, PointId } from '@millwright/protocol';
+import type { DevicePlan, DriverDeps, DriverDevice, DriverModule } from '../driver.ts';
 import { OpcuaLine } from './line.ts';
 import type { OpcuaServer, WatchedEvents } from './messages.ts';
 import { PKI_PATH } from './trust-list.ts';
 import { WorkerHost } from './worker-host.ts';
+
+type ConnectionDeps = Pick<DriverDeps, 'secret' | 'logger' | 'stateDir'>;
 
 /** The process has one worker: it is heavy, and one carries many servers. */
 let shared: WorkerHost | undefined;
@@ -30,17 +32,19 @@ export const opcuaDriver: DriverModule<'opcua'> = {
       },
     });
   },
+  plan: planOf,
+  async *discover(target, deps, options) {
+    const { discoverServer } = await import('./discover.ts');
+    const { connect } = target;
+    yield* discoverServer(target, connectionOf('discovery', connect, deps), deps, options);
+  },
 };
 
 function serverOf(devices: readonly DriverDevice<'opcua'>[], deps: DriverDeps): OpcuaServer {
   const [first] = devices;
   if (first === undefined) throw new InvalidInputError('LINE_EMPTY', 'an OPC UA line needs a device');
-  const { url, security, mode, timeout } = first.spec.connect;
-  const user = userOf(first.spec, deps);
   return {
-    ...{ url, security, mode, timeoutMs: timeout },
-    ...(user === undefined ? {} : { user }),
-    ...(deps.stateDir === undefined ? {} : { pkiDir: join(deps.stateDir, ...PKI_PATH) }),
+    ...connectionOf(first.spec.id, first.spec.connect, deps),
     backfillMs: Math.max(...devices.map(({ spec }) => spec.connect.backfill)),
     events: devices.flatMap(({ spec }, device): WatchedEvents[] => {
       const { events } = spec.connect;
@@ -49,7 +53,17 @@ function serverOf(devices: readonly DriverDevice<'opcua'>[], deps: DriverDeps): 
   };
 }
 
-function userOf({ id, connect }: DriverDevice<'opcua'>['spec'], deps: DriverDeps): OpcuaServer['user'] {
+function connectionOf(device: string, connect: OpcuaConnect, deps: ConnectionDeps): OpcuaServer {
+  const { url, security, mode, timeout } = connect;
+  const user = userOf(device, connect, deps);
+  return {
+    ...{ url, security, mode, timeoutMs: timeout, backfillMs: 0, events: [] },
+    ...(user === undefined ? {} : { user }),
+    ...(deps.stateDir === undefined ? {} : { pkiDir: join(deps.stateDir, ...PKI_PATH) }),
+  };
+}
+
+function userOf(device: string, connect: OpcuaConnect, deps: ConnectionDeps): OpcuaServer['user'] {
   const { username, passwordEnv, userCertificate } = connect;
   if (userCertificate !== undefined) {
     const folder = join(deps.stateDir ?? '.', 'opcua', 'user');
@@ -61,12 +75,32 @@ function userOf({ id, connect }: DriverDevice<'opcua'>['spec'], deps: DriverDeps
   if (username === undefined || passwordEnv === undefined) return undefined;
   const password = deps.secret?.(passwordEnv);
   if (password === undefined) {
-    deps.logger.warn(
-      { device: id, variable: passwordEnv },
-      'the variable that holds the password is not set',
-    );
+    deps.logger.warn({ device, variable: passwordEnv }, 'the variable that holds the password is not set');
   }
   return { name: username, password: password ?? '' };
+}
+
+/** One subscription per publish interval, as the driver makes them. */
+function planOf({ points, connect }: DriverDevice<'opcua'>['spec']): DevicePlan {
+  const all = Object.entries(points).map(([id, point]) => ({ id: PointId.parse(id), point }));
+  const actions = all.filter(({ point }) => point.call !== undefined);
+  const intervals = Map.groupBy(
+    all.filter(({ point }) => point.call === undefined),
+    ({ point }) => point.subscribe.publish,
+  );
+  const subscriptions = [...intervals].map(([publishMs, group]) => ({
+    request: `subscribe, told every ${publishMs} ms at most`,
+    points: group.map(({ id }) => id),
+    detail: `${group.length} monitored items, fewer per request where the server wants it`,
+  }));
+  const calls = actions.map(({ id, point }) => ({
+    request: `call ${point.node} on ${point.call?.on}`,
+    points: [id],
+    detail: 'when it is written',
+  }));
+  const { events } = connect;
+  const listens = events === undefined ? [] : [{ request: `listen to events of ${events.from}`, points: [] }];
+  return { requests: [...subscriptions, ...listens, ...calls] };
 }
 
 /** Process id of the worker while there is one. */

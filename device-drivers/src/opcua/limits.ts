@@ -14,7 +14,7 @@ const UNTOLD: ServerLimits = {
   nodesPerRead: 500,
   itemsPerCall: 500,
   nodesPerHistoryRead: 50,
-  nodesPerBrowse: 100,
+  nodesPerBrowse: 250,
   subscriptions: 20,
 };
 const MAX_SUBSCRIPTIONS_PER_SESSION = 'i=24098';
