@@ -11,6 +11,7 @@ import {
 import { z } from 'zod';
 import { AdoptConfig } from './adopt/config.ts';
 import { ApiConfig } from './api/config.ts';
+import { BridgesConfig } from './broker/bridge/config.ts';
 import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
 import { JournalConfig } from './journal/config.ts';
 import { PublishConfig } from './publish/config.ts';
@@ -79,6 +80,8 @@ const GatewayFile = z.strictObject({
       if (message !== undefined) context.addIssue({ code: 'custom', message });
     })
     .prefault({}),
+  /** Standing exchanges with other brokers. */
+  bridges: BridgesConfig,
   journal: JournalFile.prefault({}),
   /** How devices are found that are not in the site file. */
   adopt: AdoptConfig.prefault({}),

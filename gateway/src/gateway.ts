@@ -1,5 +1,5 @@
 import { cpus, hostname, release, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DRIVER_MODULES } from '@millwright/device-drivers';
 import {
   type Clock,
@@ -250,6 +250,7 @@ export class Gateway implements Lifecycle {
       ...(adoption === undefined ? [] : [adoption]),
       ...(await this.#publishing(lanes)),
       ...(await this.#sparkplug(lanes)),
+      ...(await this.#bridges()),
       ...[api, notifier],
     ];
     await startAll(windows, options);
@@ -301,6 +302,22 @@ export class Gateway implements Lifecycle {
     );
     this.#publisher = publisher;
     return parts;
+  }
+
+  async #bridges(): Promise<readonly Lifecycle[]> {
+    const { clock, logger } = this.#deps;
+    const { config, variables } = this.#options;
+    if (config.bridges.length === 0 || this.#broker === undefined) return [];
+    const { Bridges } = await import('./broker/bridge/bridges.ts');
+    const bridges = new Bridges(
+      {
+        ...{ clock, logger: logger.child({ name: 'gateway:bridge' }), broker: this.#broker.broker },
+        file: new DenoKvFile(this.#files.bridges),
+        secret: (name) => variables[name],
+      },
+      { bridges: config.bridges, gateway: config.name, folder: dirname(config.file) },
+    );
+    return [bridges];
   }
 
   async #sparkplug(lanes: Lanes): Promise<readonly Lifecycle[]> {

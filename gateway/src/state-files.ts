@@ -9,6 +9,8 @@ export function stateFiles(stateDir: string) {
     catalogCopy: join(stateDir, 'catalog-copy.kv'),
     /** Retained messages and sessions of the broker. */
     broker: join(stateDir, 'broker.kv'),
+    /** Messages that wait for other brokers. */
+    bridges: join(stateDir, 'bridges.kv'),
     /** Devices that were adopted rather than written into the site file. */
     adopted: join(stateDir, 'adopted-devices.json'),
     apiToken: join(stateDir, 'api-token'),

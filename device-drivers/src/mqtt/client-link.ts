@@ -11,6 +11,24 @@ export interface ClientLinkConfig {
   readonly password?: string;
   /** Published by the broker when this client vanishes without a farewell; retained. */
   readonly will?: { readonly topic: string; readonly payload: string };
+  /** The broker keeps what this client is owed for so long while it is away. Needs a `clientId` that stays the same. */
+  readonly sessionExpirySeconds?: number;
+  /** What this client publishes does not come back to it; needs MQTT 5. */
+  readonly noLocal?: boolean;
+  /** Handlers are told of a message sent right now that it is retained, too; needs MQTT 5. */
+  readonly retainAsPublished?: boolean;
+  /** For `mqtts:`; PEM. */
+  readonly tls?: LinkTls;
+}
+
+export interface LinkTls {
+  /** Whom to trust; absent: the authorities Node trusts. */
+  readonly ca?: string | Buffer;
+  /** This client's own certificate and its key. */
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  /** Key agreements to offer, such as `X25519MLKEM768` alone. */
+  readonly groups?: readonly string[];
 }
 
 export interface ClientLinkDeps {
@@ -38,8 +56,8 @@ const UNSUPPORTED_VERSION = [1, 132];
 /**
  * A client of somebody else's broker. Speaks MQTT 5, or 3.1.1 where the broker refuses 5.
  *
- * Every connection is a fresh client with a clean session: what was in flight when the line broke is reported
- * to its caller as failed and is never sent again behind his back.
+ * Every connection is a fresh client, with a clean session unless told otherwise: what was in flight when the line
+ * broke is reported to its caller as failed and is never sent again behind his back.
  */
 export class MqttClientLink implements MqttLink {
   readonly #config: ClientLinkConfig;
@@ -126,12 +144,12 @@ export class MqttClientLink implements MqttLink {
   }
 
   #connect(): void {
-    const { username, password, will, clientId, url } = this.#config;
+    const { username, password, will, clientId, url, sessionExpirySeconds, tls } = this.#config;
     const version = this.#version;
     const options: IClientOptions = {
       clientId,
       protocolVersion: version,
-      clean: true,
+      clean: sessionExpirySeconds === undefined,
       reconnectPeriod: 0,
       connectTimeout: CONNECT_TIMEOUT_MS,
       keepalive: 30,
@@ -142,7 +160,15 @@ export class MqttClientLink implements MqttLink {
       ...(will === undefined
         ? {}
         : { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true } }),
-      ...(version === 5 ? { properties: { maximumPacketSize: MAX_PACKET_BYTES } } : {}),
+      ...(version === 5
+        ? {
+            properties: {
+              maximumPacketSize: MAX_PACKET_BYTES,
+              ...(sessionExpirySeconds === undefined ? {} : { sessionExpiryInterval: sessionExpirySeconds }),
+            },
+          }
+        : {}),
+      ...(tls === undefined ? {} : tlsOptions(tls)),
     };
     const client = connect(url, options);
     this.#client = client;
@@ -203,7 +229,12 @@ export class MqttClientLink implements MqttLink {
 
   #request(filters: readonly string[]): void {
     if (filters.length === 0) return;
-    this.#client?.subscribe([...filters], { qos: 1 }, (error, granted) => {
+    const { noLocal = false, retainAsPublished = false } = this.#config;
+    const options = {
+      qos: 1 as const,
+      ...(this.#version === 5 ? { nl: noLocal, rap: retainAsPublished } : {}),
+    };
+    this.#client?.subscribe([...filters], options, (error, granted) => {
       const refused = granted?.filter((grant) => grant.qos >= 128).map((grant) => grant.topic) ?? [];
       if (error === null && refused.length === 0) return;
       if (!this.#connected) return;
@@ -231,6 +262,15 @@ export class MqttClientLink implements MqttLink {
       cause,
     });
   }
+}
+
+function tlsOptions({ ca, cert, key, groups }: LinkTls): IClientOptions {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(groups === undefined ? {} : { ecdhCurve: groups.join(':') }),
+  };
 }
 
 /** Says DISCONNECT, so that the broker keeps the last will to itself, and waits for the socket to be gone. */

@@ -30,6 +30,7 @@ import { isTopicFilter, isTopicName } from './topic-filter.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const RELOAD_EVERY_MS = 2000;
+const KEPT = { kept: true, retain: true };
 /** How long a client may take to read what is sent to it. */
 const DRAIN_TIMEOUT_MS = 20_000;
 
@@ -63,6 +64,7 @@ export class MqttBroker implements Lifecycle {
   readonly #local: LocalSubscriptions;
   readonly #streams: ClientStreams;
   readonly #sys: SysTopics;
+  readonly #barriers = new Set<(topic: string) => Promise<void> | undefined>();
   readonly #stateListeners = new Set<(running: boolean) => void>();
   #reloadFailed = false;
   #running: Running | undefined;
@@ -208,7 +210,7 @@ export class MqttBroker implements Lifecycle {
       for (const message of kept) {
         // One that was replaced since then has reached the handler as a message of its own.
         if (active && this.#retained.holds(message)) {
-          this.#local.deliver({ filter, handler }, message.topic, message.payload, true);
+          this.#local.deliver({ filter, handler }, message.topic, message.payload, KEPT);
         }
       }
     });
@@ -244,7 +246,17 @@ export class MqttBroker implements Lifecycle {
       );
     }
     this.#send({ topic, payload: bytes, retain, qos });
-    this.#local.dispatch(topic, bytes);
+    this.#local.dispatch(topic, bytes, retain);
+  }
+
+  /**
+   * `barrier` is asked for each QoS 1 and 2 message of a client, after it was handed on within this process: the
+   * client is told that it is safe when the promise resolves.
+   * @returns what takes the barrier away
+   */
+  addBarrier(barrier: (topic: string) => Promise<void> | undefined): () => void {
+    this.#barriers.add(barrier);
+    return () => this.#barriers.delete(barrier);
   }
 
   /** Called with the current state at once, then on every change. @returns unsubscribe */
@@ -276,7 +288,7 @@ export class MqttBroker implements Lifecycle {
     if (packet.retain && !this.#retained.set(packet.topic, payload, packet.qos)) return false;
     this.#messagesIn++;
     this.#bytesIn += payload.length;
-    this.#local.dispatch(packet.topic, payload);
+    this.#local.dispatch(packet.topic, payload, packet.retain);
     return true;
   }
 
@@ -343,9 +355,15 @@ export class MqttBroker implements Lifecycle {
     records: DurableRecords,
     sessions: BoundedSessions,
   ): Promise<(() => void) | undefined> | undefined {
-    if (sessions.count === 0 && !packet.retain) return undefined;
+    const barriers: Promise<void>[] = [];
+    for (const barrier of this.#barriers) {
+      const wait = barrier(packet.topic);
+      if (wait !== undefined) barriers.push(wait);
+    }
+    if (sessions.count === 0 && !packet.retain && barriers.length === 0) return undefined;
     return sessions.reserve(packet).then(async (takeBack) => {
       if (takeBack !== undefined || packet.retain) await records.committed();
+      await Promise.all(barriers);
       return takeBack;
     });
   }

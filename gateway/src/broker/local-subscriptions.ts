@@ -1,7 +1,11 @@
 import { describeError, type Logger } from '@millwright/protocol';
 import { hasWildcard, topicMatches } from './topic-filter.ts';
 
-export type MessageHandler = (topic: string, payload: Uint8Array, retained: boolean) => void;
+/**
+ * @param kept it was retained before and is not sent now
+ * @param retain it is sent now and to be retained
+ */
+export type MessageHandler = (topic: string, payload: Uint8Array, kept: boolean, retain: boolean) => void;
 
 export interface Subscription {
   readonly filter: string;
@@ -33,19 +37,25 @@ export class LocalSubscriptions {
     };
   }
 
-  dispatch(topic: string, payload: Uint8Array): void {
+  dispatch(topic: string, payload: Uint8Array, retain: boolean): void {
+    const how = { kept: false, retain };
     const exact = this.#byTopic.get(topic);
     if (exact !== undefined)
-      for (const subscription of exact) this.deliver(subscription, topic, payload, false);
+      for (const subscription of exact) this.deliver(subscription, topic, payload, how);
     for (const subscription of this.#wildcards) {
-      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload, false);
+      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload, how);
     }
   }
 
   /** A handler that throws is a fault of this gateway, not of the client whose message it was. */
-  deliver({ filter, handler }: Subscription, topic: string, payload: Uint8Array, retained: boolean): void {
+  deliver(
+    { filter, handler }: Subscription,
+    topic: string,
+    payload: Uint8Array,
+    how: { readonly kept: boolean; readonly retain: boolean },
+  ): void {
     try {
-      handler(topic, payload, retained);
+      handler(topic, payload, how.kept, how.retain);
     } catch (error) {
       this.#logger.error({ filter, topic, error: describeError(error) }, 'message handler failed');
     }
