@@ -155,6 +155,8 @@ export interface DiscoverTarget<D extends DriverName = DriverName> {
   readonly connect: DeviceSpecOf<D>['connect'];
   /** Where inside the device to begin, in the words of the protocol: an OPC UA node, a topic filter. */
   readonly from?: string;
+  /** Folder with definitions that the driver itself does not carry: SunSpec's models. */
+  readonly models?: string;
   /** Most points of all devices together; a driver that stops there says so in `notes`. */
   readonly maxPoints: number;
 }

@@ -1,4 +1,4 @@
-import type { Encoded } from './codec.ts';
+import type { Encoded } from './encode.ts';
 import type { Table } from './plan.ts';
 
 /** A request's end. Only `ok` and `exception` prove that the device is there. */

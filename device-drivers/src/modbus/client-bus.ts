@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type Clock, delay, LimitError } from '@millwright/protocol';
 import modbusSerial from 'modbus-serial';
 import type { ModbusBus, Outcome, Target } from './bus.ts';
-import type { Encoded } from './codec.ts';
+import type { Encoded } from './encode.ts';
 import type { Framing } from './framing.ts';
 import { isBitTable, type Table } from './plan.ts';
 import { answerBytes } from './rtu-framing.ts';

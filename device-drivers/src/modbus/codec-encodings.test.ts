@@ -12,7 +12,8 @@ import {
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { putValue, takeValue } from '../simulators/modbus/register-words.ts';
-import { decodeInto, encode, mapPoint } from './codec.ts';
+import { decodeInto, mapPoint } from './codec.ts';
+import { encode } from './encode.ts';
 
 const defaults = ModbusType.defaults.parse(undefined);
 const described = (as: ModbusPoint['as'], more: Partial<ModbusPoint> = {}) =>

@@ -9,7 +9,8 @@ import {
 } from '@millwright/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeInto, encode, mapPoint } from './codec.ts';
+import { decodeInto, mapPoint } from './codec.ts';
+import { encode } from './encode.ts';
 
 const defaults = ModbusType.defaults.parse(undefined);
 const map = (as: ModbusPoint['as'], more: Partial<ModbusPoint> = {}) =>

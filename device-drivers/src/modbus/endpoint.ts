@@ -8,7 +8,7 @@ import { RtuFraming } from './rtu-framing.ts';
 import { type SerialSettings, SerialWire } from './serial-wire.ts';
 import { TcpWire } from './tcp-wire.ts';
 
-type Spec = DeviceSpecOf<'modbus'>;
+type Spec = Pick<DeviceSpecOf<'modbus'>, 'connect'> & { readonly id: string };
 type NetworkFraming = 'tcp' | 'rtuOverTcp' | 'asciiOverTcp';
 
 /** Requests under way at once when a device file says `auto` and the device bears it. */
@@ -51,6 +51,11 @@ export function endpointOf(specs: readonly Spec[]): Endpoint {
     connections: Math.max(...specs.map(({ connect }) => connect.connections ?? 1)),
     pipeline: wanted.length === 0 ? 'auto' : Math.min(...wanted),
   };
+}
+
+/** Of one device alone. */
+export function endpointOfConnect(connect: Spec['connect']): Endpoint {
+  return endpointOf([{ id: 'device', connect }]);
 }
 
 /** The bus that leads to an endpoint. Opens nothing yet. */

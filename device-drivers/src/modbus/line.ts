@@ -8,7 +8,8 @@ import {
 } from '@millwright/protocol';
 import type { Driver, DriverDeps, DriverDevice } from '../driver.ts';
 import type { ModbusBus, Outcome } from './bus.ts';
-import { decodeInto, encode, type MappedPoint } from './codec.ts';
+import { decodeInto, type MappedPoint } from './codec.ts';
+import { encode } from './encode.ts';
 import { exceptionOf, isWorthRepeating, offline, refusal, unconfirmed } from './exception.ts';
 import { LineMemory } from './line-memory.ts';
 import { LineSchedule, type LineScheduleConfig } from './line-schedule.ts';

@@ -1,6 +1,6 @@
 import { type Clock, UnavailableError } from '@millwright/protocol';
 import type { ModbusBus, Outcome, Target } from './bus.ts';
-import type { Encoded } from './codec.ts';
+import type { Encoded } from './encode.ts';
 import { isBitTable, type Table } from './plan.ts';
 
 /** One unit behind the bus, its registers in reach. */

@@ -195,6 +195,7 @@ export class PolledDevice {
     const blocks = this.plan.groups.flatMap((group) => group.blocks);
     // Only a range that alone was asked and alone stayed silent may be at fault once the device is back.
     if (blocks.length > 1) for (const block of blocks) block.misses = 0;
+    this.plan.forgetFactors();
     this.#reporter.state(this.slug, { online: false, why });
     this.#reporter.missing(this.points.values(), reason);
   }

@@ -1,6 +1,6 @@
 import { LimitError } from '@millwright/protocol';
 import type { ModbusBus, Outcome, Target } from './bus.ts';
-import type { Encoded } from './codec.ts';
+import type { Encoded } from './encode.ts';
 import type { Table } from './plan.ts';
 
 interface Member {

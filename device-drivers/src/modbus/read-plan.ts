@@ -3,6 +3,7 @@ import type { DeviceSpecOf, PointId, PointNo, Reason } from '@millwright/protoco
 import { type MappedPoint, mapPoint } from './codec.ts';
 import { type CutList, LearnedCuts } from './learned-cuts.ts';
 import { type MergeRule, planReads, type ReadRange, rangeOf, splitRange } from './plan.ts';
+import { ScaleFactor } from './scale-factor.ts';
 import { ScanGroup } from './scan-group.ts';
 
 type Spec = DeviceSpecOf<'modbus'>;
@@ -31,16 +32,21 @@ export class ReadPlan {
   readonly fingerprint: string;
   readonly #merge: MergeRule;
   readonly #scans: ReadonlyMap<string, readonly MappedPoint[]>;
+  readonly #factors = new Map<string, ScaleFactor>();
   #cuts = new LearnedCuts();
 
   constructor(spec: Spec, numbers: ReadonlyMap<PointId, PointNo>, random: () => number = () => 0) {
     const points = new Map<PointId, MappedPoint>();
     const scans = new Map<string, MappedPoint[]>();
+    for (const { scaleFrom } of Object.values(spec.points)) {
+      if (scaleFrom !== undefined && !this.#factors.has(scaleFrom))
+        this.#factors.set(scaleFrom, new ScaleFactor());
+    }
     for (const [name, point] of Object.entries(spec.points)) {
       const id = name as PointId;
       const no = numbers.get(id);
       if (no === undefined) continue;
-      const mapped = mapPoint(id, no, point, spec.defaults);
+      const mapped = mapPoint(id, no, point, spec.defaults, this.#factors);
       points.set(id, mapped);
       const scan = point.scan ?? spec.defaults.scan ?? Object.keys(spec.scans)[0] ?? 'default';
       scans.set(scan, [...(scans.get(scan) ?? []), mapped]);
@@ -65,6 +71,11 @@ export class ReadPlan {
       const ranges = planReads(this.#scans.get(group.name) ?? [], this.#merge, this.#cuts);
       group.blocks = ranges.map((range) => blockOf(range, group));
     }
+  }
+
+  /** What the device said about itself may not hold for whoever answers next. */
+  forgetFactors(): void {
+    for (const factor of this.#factors.values()) factor.forget();
   }
 
   learned(): CutList {

@@ -8,7 +8,7 @@ import {
   type SampleSink,
 } from '@millwright/protocol';
 import type { DeviceState, DriverDeps } from '../driver.ts';
-import { decodeInto, type MappedPoint } from './codec.ts';
+import { decodeInto, loadFactor, type MappedPoint } from './codec.ts';
 import type { ReadRange } from './plan.ts';
 
 const MAX_BATCH_ROWS = 2000;
@@ -32,6 +32,9 @@ export class Reporter {
 
   values(range: ReadRange<MappedPoint>, data: Uint8Array): void {
     const nowMs = this.clock.wallMs();
+    for (const point of range.points) {
+      if (point.tells !== undefined) loadFactor(point, data, range.address);
+    }
     for (const point of range.points) {
       decodeInto(this.#batch, point, data, range.address, nowMs);
       if (this.#batch.isFull) this.#flush();

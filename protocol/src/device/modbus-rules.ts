@@ -38,7 +38,20 @@ export function checkModbus(device: ModbusSection, tell: Tell): void {
     checkEncoding(point, device, tellPoint);
     checkPart(point, tellPoint);
     checkElements(id, point, device, tellPoint);
+    checkScaleFrom(id, point, device, tellPoint);
   }
+}
+
+function checkScaleFrom(id: string, point: ModbusPoint, device: ModbusSection, tell: TellField): void {
+  const { scaleFrom, as, part } = { ...point, part: point.bits ?? point.mask ?? point.shift };
+  if (scaleFrom === undefined) return;
+  const named = Object.entries(device.points).find(([name]) => name === scaleFrom)?.[1];
+  if (named === undefined)
+    tell('scaleFrom', `there is no point "${scaleFrom}"${didYouMean(scaleFrom, Object.keys(device.points))}`);
+  else if (scaleFrom === id || named.as !== 'int16' || named.scale !== undefined || isBits(named, device))
+    tell('scaleFrom', `"${scaleFrom}" must be another point, an int16 without a scale of its own`);
+  if (as === 'bool' || as === 'text' || part !== undefined)
+    tell('scaleFrom', 'is for whole numbers and floats only');
 }
 
 type TellField = (field: keyof ModbusPoint, what: string) => void;

@@ -32,7 +32,7 @@ const Raw = z.number();
  * `at` counts from the type's `base`: 0 = the address on the wire, 1 = as most manuals count. A resolved device
  * (`resolveSite`) has wire addresses, base 0, and one point for each element of an array.
  *
- * The value is (part of the raw number) × `scale` + `offset`.
+ * The value is (part of the raw number) × 10^(`scaleFrom`) × `scale` + `offset`.
  */
 export const ModbusPoint = z.strictObject({
   ...pointShape,
@@ -60,6 +60,8 @@ export const ModbusPoint = z.strictObject({
     .refine((n) => n !== 0, 'must not be 0')
     .optional(),
   offset: z.number().optional(),
+  /** A point of the same device, an `int16` that holds a power of ten to scale by: SunSpec's `sunssf`. */
+  scaleFrom: z.string().optional(),
   /** Raw numbers by which the device says that it has no measurement. */
   invalid: z.union([Raw.transform((one) => [one]), z.array(Raw).min(1).max(8)]).optional(),
   /** Makes it an array: as many points, called `<name>_0`, `<name>_1` and so on. */
