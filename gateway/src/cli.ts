@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { registerAlarms } from './alarms/cli.ts';
+import { registerRules } from './automations/cli.ts';
 import { registerBroker } from './broker/cli.ts';
 import { registerWrite } from './commands/cli.ts';
 import { registerOpcua } from './opcua-server/cli.ts';
@@ -52,4 +53,5 @@ export function register(program: Command): void {
   registerOpcua(program);
   registerWrite(gateway);
   registerAlarms(program);
+  registerRules(program);
 }
