@@ -23,6 +23,11 @@ export const BROKERS: readonly { readonly name: string; readonly open: () => Pro
   ...(existsSync(MOSQUITTO) ? [{ name: 'mosquitto', open: mosquitto }] : []),
 ];
 
+/** Two of different makes, where there are. */
+export async function openBrokers(): Promise<readonly [TestBroker, TestBroker]> {
+  return [await ownBroker(), await (existsSync(MOSQUITTO) ? mosquitto() : ownBroker())];
+}
+
 async function mosquitto(): Promise<TestBroker> {
   const folder = await mkdtemp(join(tmpdir(), 'millwright-mosquitto-'));
   const port = await freePort();

@@ -20,9 +20,12 @@ export class MqttWire {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #brokerPort: number;
+  readonly #log: Sent[] | undefined;
 
-  constructor(brokerPort: number) {
+  /** @param log of several wires, in the order of time */
+  constructor(brokerPort: number, log?: Sent[]) {
     this.#brokerPort = brokerPort;
+    this.#log = log;
     this.#server = createServer((client) => this.#accept(client));
   }
 
@@ -60,7 +63,11 @@ export class MqttWire {
     const session = this.sessions++;
     const broker = connect(this.#brokerPort, '127.0.0.1');
     const reader = parser();
-    reader.on('packet', (packet: Packet) => this.sent.push({ session, packet, step: this.step }));
+    reader.on('packet', (packet: Packet) => {
+      const sent = { session, packet, step: this.step };
+      this.sent.push(sent);
+      this.#log?.push(sent);
+    });
     client.on('data', (chunk: Buffer) => {
       reader.parse(chunk);
       broker.write(chunk);
