@@ -24,11 +24,13 @@ import type { GatewayConfig } from './config.ts';
 import { DetectorLane } from './detectors/detector-lane.ts';
 import { DeviceAlarms } from './devices/device-alarms.ts';
 import { DeviceSupervisor } from './devices/device-supervisor.ts';
+import { driverAlarm } from './devices/driver-alarm.ts';
 import type { DriverModules } from './devices/line-factory.ts';
 import { GatewayEvents } from './gateway-events.ts';
 import type { Kv, KvFile } from './journal/kv/kv.ts';
 import { KvJournal } from './journal/kv-journal.ts';
 import { Catalog } from './points/catalog.ts';
+import { ComputedPoints } from './points/computed-points.ts';
 import { LiveLane } from './points/live-lane.ts';
 import { type NamedSink, PointsTable } from './points/points-table.ts';
 
@@ -60,6 +62,8 @@ export class Lanes implements Lifecycle {
   /** The same for MQTT, where values are published. */
   readonly news: LiveLane | undefined;
   /** News for Sparkplug hosts, where the gateway is an edge node. */
+  /** The same for clients of the OPC UA server. */
+  readonly opcuaNews: LiveLane | undefined;
   readonly sparkplugNews: LiveLane | undefined;
   readonly devices: DeviceSupervisor;
   readonly alarms: AlarmRegister;
@@ -69,6 +73,7 @@ export class Lanes implements Lifecycle {
   readonly #deps: LanesDeps;
   readonly #rules: AlarmRules;
   readonly #interlocks = new Interlocks();
+  readonly #computed: ComputedPoints;
   readonly #detectors: DetectorLane | undefined;
   readonly #parts: readonly Lifecycle[];
   readonly #location: Location;
@@ -77,7 +82,10 @@ export class Lanes implements Lifecycle {
 
   constructor(
     deps: LanesDeps,
-    config: Pick<GatewayConfig, 'journal' | 'detectors' | 'publish' | 'sparkplug' | 'location'>,
+    config: Pick<
+      GatewayConfig,
+      'journal' | 'detectors' | 'publish' | 'sparkplug' | 'opcuaServer' | 'location'
+    >,
   ) {
     this.#location = config.location;
     const { clock, logger, stateStore: kv } = deps;
@@ -112,15 +120,23 @@ export class Lanes implements Lifecycle {
       this.sparkplugNews.attach(this.points);
       reported.push({ name: 'sparkplug', accept: this.sparkplugNews.accept });
     }
+    if (config.opcuaServer !== undefined) {
+      this.opcuaNews = new LiveLane();
+      this.opcuaNews.attach(this.points);
+      reported.push({ name: 'OPC UA server', accept: this.opcuaNews.accept });
+    }
     if (config.detectors) {
       this.#detectors = new DetectorLane({ catalog: this.catalog, points: this.points, alarms: this.alarms });
       all.push({ name: 'detectors', accept: this.#detectors.accept });
     }
+    this.#computed = new ComputedPoints({ points: this.points });
+    all.push({ name: 'computed points', accept: this.#computed.accept });
     this.devices = new DeviceSupervisor({
       ...deps,
       catalog: this.catalog,
       points: this.points,
       told: new DeviceAlarms({ register: this.alarms, events: this.events }),
+      onFailing: driverAlarm(this.alarms),
     });
     const ports = commandPortsOf({ devices: this.devices, points: this.points, catalog: this.catalog });
     this.commands = new CommandPath(
@@ -153,6 +169,7 @@ export class Lanes implements Lifecycle {
     const counts = await this.devices.apply(specs);
     const devices = this.devices.devices();
     const active = [...devices.values()];
+    await this.#computed.apply(devices);
     const compile = hasExpressions(specs)
       ? (await import('./conditions/compile.ts')).conditionCompiler(devices, this.points)
       : undefined;

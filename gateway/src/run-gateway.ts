@@ -5,6 +5,7 @@ import pino from 'pino';
 import manifest from '../package.json' with { type: 'json' };
 import { readSiteRules } from './automations/read-site-rules.ts';
 import { readGatewayConfig } from './config.ts';
+import { blameDriver } from './devices/driver-guard.ts';
 import { Gateway } from './gateway.ts';
 import { collectStartUpGarbage } from './service/start-up-garbage.ts';
 import { readSite } from './site.ts';
@@ -47,6 +48,8 @@ export async function runGateway(
   await file?.remove();
   const reload = () => void gateway.reload();
   process.on('SIGHUP', reload);
+  process.on('uncaughtException', endUnlessADriver);
+  process.on('unhandledRejection', endUnlessADriver);
   await untilTold(
     async (told) => {
       let cancel: (() => void) | undefined;
@@ -65,5 +68,14 @@ export async function runGateway(
       }
     },
     { except: ['SIGHUP'] },
-  ).finally(() => process.off('SIGHUP', reload));
+  ).finally(() => {
+    process.off('SIGHUP', reload);
+    process.off('uncaughtException', endUnlessADriver);
+    process.off('unhandledRejection', endUnlessADriver);
+  });
+}
+
+/** An error nobody caught ends the process, as it does without a handler; a driver's ends only that driver. */
+function endUnlessADriver(error: unknown): void {
+  if (!blameDriver(error)) throw error;
 }

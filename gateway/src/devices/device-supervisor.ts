@@ -5,6 +5,7 @@ import {
   type DeviceSlug,
   type DeviceSpec,
   type DeviceStatus,
+  describedPoint,
   InvalidInputError,
   type Lifecycle,
   type Logger,
@@ -32,6 +33,8 @@ export interface DeviceSupervisorDeps {
   readonly driverDir?: string;
   /** What devices raise and tell themselves. */
   readonly told?: Required<Pick<DriverDeps, 'onAlarm' | 'onAlarmList' | 'onEvent'>>;
+  /** The driver of these devices has failed five times within an hour; undefined: no longer. */
+  readonly onFailing?: (devices: readonly DeviceSlug[], why: string | undefined) => void;
   readonly random?: () => number;
 }
 
@@ -150,10 +153,11 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
     const lines = new Map<string, { words: string; devices: NumberedDevice[] }>();
     for (const device of active) {
       const { spec } = device;
+      const driven = withoutComputed(device);
       const name = `${spec.driver} ${await this.#lineOf(spec)}`;
       const line = lines.get(name) ?? { words: '', devices: [] };
-      line.words += JSON.stringify([spec, [...device.numbers.values()]]);
-      line.devices.push(device);
+      line.words += JSON.stringify([driven.spec, [...driven.numbers.values()]]);
+      line.devices.push(driven);
       lines.set(name, line);
     }
     return lines;
@@ -181,14 +185,14 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
       logger: log,
       random,
       load: () => loadFactory(modules, driver),
-      create: (factory) => {
+      create: (factory, guard) => {
         const localBroker = this.#deps.localBroker?.();
         return factory.create(devices, {
-          clock,
+          clock: guard.clock,
           logger: log,
-          sink: (batch) => {
+          sink: guard.sink((batch) => {
             if (isCurrent()) points.accept(batch);
-          },
+          }),
           onState: (device, state) => {
             if (isCurrent()) this.#setStates([device], state);
           },
@@ -211,6 +215,7 @@ export class DeviceSupervisor implements Lifecycle, DeviceStatusSource {
         this.#markRestarted(devices);
       },
       onRunning: () => log.debug({ line: name }, 'driver runs'),
+      onFailing: (why) => this.#deps.onFailing?.(ids, why),
     });
     return runner;
   }
@@ -280,9 +285,17 @@ function headOf(spec: DeviceSpec): Pick<DeviceStatus, 'device' | 'name' | 'type'
   };
 }
 
+/** A device as its driver is to see it. */
+function withoutComputed({ spec, numbers }: NumberedDevice): NumberedDevice {
+  if (spec.computed === undefined) return { spec, numbers };
+  const { computed, ...driven } = spec;
+  const own = [...numbers].filter(([id]) => !Object.hasOwn(computed, id));
+  return { spec: driven, numbers: new Map(own) };
+}
+
 function rulesOf({ spec, numbers }: NumberedDevice): PointRules[] {
   return [...numbers].map(([id, no]) => {
-    const point = spec.points[id];
+    const point = describedPoint(spec, id);
     return {
       no,
       deadband: point?.report?.deadband,

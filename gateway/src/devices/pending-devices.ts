@@ -13,6 +13,8 @@ export interface FoundDevice {
   /** The same device has the same key whenever it is found again, such as `home-assistant:0x00158d0001`. */
   readonly key: string;
   readonly name: string;
+  /** Who was heard: a username or client identifier of the broker. */
+  readonly client?: string | undefined;
   readonly maker?: string | undefined;
   readonly model?: string | undefined;
   /** What it would become; absent: it was seen, but somebody has to say what it is. */
@@ -78,6 +80,7 @@ export class PendingDevices {
     const pending: PendingDevice = {
       ...found,
       name,
+      client: found.client && plainText(found.client, MAX_NAME),
       maker: found.maker && plainText(found.maker, MAX_NAME),
       model: found.model && plainText(found.model, MAX_NAME),
       skipped: (found.skipped ?? []).slice(0, MAX_SKIPPED).map((line) => plainText(line, 300)),
