@@ -1,8 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type DeviceSpec, InvalidInputError, resolveSite, type SourceFile } from '@millwright/protocol';
-import { hasExpressions } from './conditions/condition.ts';
+import {
+  type DeviceSpec,
+  hasExpressions,
+  InvalidInputError,
+  resolveSite,
+  type SourceFile,
+} from '@millwright/protocol';
 import { type GatewayConfig, readText } from './config.ts';
 
 /** Device types that come with the drivers. */
@@ -22,8 +27,10 @@ export async function readSite(
   const types = (await Promise.all(folders.map(readFolder))).flat();
   const site = { name: config.devices, text: await readText(config.devices, 'the site file') };
   const specs = resolveSite({ site, types, variables });
-  if (hasExpressions(specs)) (await import('./conditions/compile.ts')).checkConditions(specs, config.devices);
-  return specs;
+  if (!hasExpressions(specs)) return specs;
+  // Loaded by sites that have expressions only; read again with it, each fault is told where it is written.
+  const { Expression } = await import('@millwright/protocol/expression');
+  return resolveSite({ site, types, variables, expressions: Expression });
 }
 
 async function readFolder(folder: string): Promise<SourceFile[]> {

@@ -19,6 +19,7 @@ export * from './device/scan.ts';
 export * from './device/schema.ts';
 export * from './device/unit.ts';
 export * from './errors.ts';
+export * from './expression/names.ts';
 export * from './frame/frame.ts';
 export * from './frame/frame-directory.ts';
 export * from './frame/frame-reader.ts';

@@ -1,4 +1,11 @@
-import type { AlarmRule, DeviceSlug, DeviceSpec, PointId, PointNo } from '@millwright/protocol';
+import {
+  type AlarmRule,
+  type DeviceSlug,
+  type DeviceSpec,
+  describedPoint,
+  type PointId,
+  type PointNo,
+} from '@millwright/protocol';
 import type { CompileCondition, Condition, NumberedDevice } from '../conditions/condition.ts';
 import type { AlarmDefinition } from './alarm-record.ts';
 import { type Detector, detectorOf } from './detectors.ts';
@@ -31,7 +38,7 @@ export function* watchedPointsOf(
 ): Generator<WatchedPoint> {
   for (const { spec, numbers } of devices) {
     for (const [id, no] of numbers) {
-      const point = spec.points[id];
+      const point = describedPoint(spec, id);
       if (point?.alarms === undefined) continue;
       yield {
         ...{ no, device: spec.id, point: id },
@@ -65,5 +72,5 @@ export function* watchedAlarms(watched: WatchedPoint): Generator<WatchedAlarm> {
 
 /** How sentences call a point: "Pump 1 bearing temperature". */
 export function subjectOf(spec: DeviceSpec, point: PointId): string {
-  return `${spec.name ?? spec.id} ${spec.points[point]?.label ?? point.replaceAll('_', ' ')}`;
+  return `${spec.name ?? spec.id} ${describedPoint(spec, point)?.label ?? point.replaceAll('_', ' ')}`;
 }

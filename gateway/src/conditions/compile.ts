@@ -9,7 +9,6 @@ import {
 } from '@millwright/protocol';
 import {
   Expression,
-  ExpressionError,
   type ExpressionInputs,
   type ExpressionType,
   isExpressionName,
@@ -20,7 +19,6 @@ import {
   type Condition,
   type ConditionPlace,
   type ConditionPoints,
-  expressionsOf,
   type NumberedDevice,
   pointRef,
   type Verdict,
@@ -48,27 +46,6 @@ export function conditionCompiler(
     const numbers = inputs.map(({ device, point }) => devices.get(device)?.numbers.get(point));
     return new PointCondition(expression, inputs, numbers, points);
   };
-}
-
-/**
- * Checks every interlock, alarm and suppression of a site before anything runs.
- * @throws InvalidInputError `CONFIG_INVALID` with one line per problem
- */
-export function checkConditions(specs: readonly DeviceSpec[], file: string): void {
-  const byId = new Map(specs.map((spec) => [spec.id, spec]));
-  const problems: string[] = [];
-  for (const spec of specs) {
-    for (const { text, inputs, path } of expressionsOf(spec)) {
-      try {
-        compile(text, inputsOf({ spec, inputs }, byId));
-      } catch (error) {
-        if (!(error instanceof InvalidInputError)) throw error;
-        const place = error instanceof ExpressionError ? ` at character ${error.offset + 1}` : '';
-        problems.push(`${file}: ${spec.id}.${path}: ${error.message}${place}: ${text.slice(0, 200)}`);
-      }
-    }
-  }
-  if (problems.length > 0) throw new InvalidInputError('CONFIG_INVALID', problems.join('\n'));
 }
 
 function compile(text: string, inputs: readonly Input[]): Expression {

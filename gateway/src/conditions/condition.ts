@@ -1,11 +1,12 @@
-import type {
-  AlarmRule,
-  DeviceSlug,
-  DeviceSpec,
-  ExpressionPoints,
-  PointId,
-  PointNo,
-  Sample,
+import {
+  type AlarmRule,
+  type DeviceSlug,
+  type DeviceSpec,
+  describedPoints,
+  type ExpressionPoints,
+  type PointId,
+  type PointNo,
+  type Sample,
 } from '@millwright/protocol';
 
 /** A device with its points numbered. */
@@ -53,7 +54,9 @@ export function* expressionsOf(spec: DeviceSpec): Generator<{
   readonly inputs: ExpressionPoints | undefined;
   readonly path: string;
 }> {
-  for (const [id, { alarms, write }] of Object.entries(spec.points)) {
+  for (const [id, point] of describedPoints(spec)) {
+    const { alarms } = point;
+    const write = 'write' in point ? point.write : undefined;
     if (write?.interlock !== undefined) {
       yield { text: write.interlock, inputs: write.inputs, path: `points.${id}.write.interlock` };
     }

@@ -1,15 +1,16 @@
-import type { CatalogEntry, DeviceSpec, PointId } from '@millwright/protocol';
+import { type CatalogEntry, type DeviceSpec, describedPoints, type PointId } from '@millwright/protocol';
 import type { CatalogWish } from './catalog.ts';
 
-/** What a device's driver delivers for each of its points. */
+/** What is known of each of a device's points, computed ones included. */
 export function wishesOf(spec: DeviceSpec): Map<PointId, CatalogWish> {
   const wishes = new Map<PointId, CatalogWish>();
-  for (const [id, point] of Object.entries(spec.points)) {
-    const { unit, label, class: behaviour, write } = point;
-    wishes.set(id as PointId, {
+  for (const [id, point] of describedPoints(spec)) {
+    const { unit, label, class: behaviour } = point;
+    const write = 'write' in point ? point.write : undefined;
+    wishes.set(id, {
       device: spec.id,
-      point: id as PointId,
-      kind: kindOf(spec, id as PointId),
+      point: id,
+      kind: 'compute' in point ? point.as : kindOf(spec, id),
       ...(unit === undefined ? {} : { unit }),
       ...(label === undefined ? {} : { label }),
       ...(behaviour === undefined ? {} : { class: behaviour }),
@@ -45,5 +46,7 @@ function kindOf(spec: DeviceSpec, id: PointId): CatalogEntry['kind'] {
 /** Scaled values and everything a double holds exactly are doubles. */
 function narrowed(as: string, isScaled: boolean): CatalogEntry['kind'] {
   if (as === 'bool' || as === 'text') return as;
-  return (as === 'int64' || as === 'uint64') && !isScaled ? as : 'float64';
+  if (isScaled) return 'float64';
+  if (as === 'bcd64') return 'uint64';
+  return as === 'int64' || as === 'uint64' ? as : 'float64';
 }

@@ -8,12 +8,14 @@ import {
   type Logger,
   MAX_TEXT_LENGTH,
   type PointNo,
+  type QualityByte,
   qualityByte,
   qualityOf,
   reasonOf,
   type Sample,
   type SampleBatch,
   type SampleSink,
+  type Value,
 } from '@millwright/protocol';
 import { PointColumns } from './point-columns.ts';
 import { type NamedSink, SinkList } from './sink-list.ts';
@@ -146,6 +148,28 @@ export class PointsTable implements Lifecycle {
     const columns = this.#columns;
     if (columns.isActive[no] !== 1 || columns.isBlank(no)) return Number.POSITIVE_INFINITY;
     return this.#clock.monotonicMs() - (columns.seenAtMs[no] as number);
+  }
+
+  /** Parts of the newest sample, without an object for it; of points that are read here. */
+  value(no: PointNo): Value {
+    return this.#columns.valueOf(no);
+  }
+
+  quality(no: PointNo): QualityByte {
+    return this.#columns.quality[no] as number;
+  }
+
+  tSourceMs(no: PointNo): number {
+    return this.#columns.tSourceMs[no] as number;
+  }
+
+  tGatewayMs(no: PointNo): number {
+    return this.#columns.tGatewayMs[no] as number;
+  }
+
+  /** Whether the point was never read, or is not read here. */
+  isBlank(no: PointNo): boolean {
+    return this.#columns.isActive[no] !== 1 || this.#columns.isBlank(no);
   }
 
   /** Appends the newest sample of a point, unless there never was one. @returns whether it did */

@@ -16,7 +16,7 @@ describe('a quality byte', () => {
   });
 
   it('has the reasons at their places on wire and disk', () => {
-    expect(REASONS.slice(0, 14)).toEqual([
+    expect(REASONS.slice(0, 15)).toEqual([
       'none',
       'timeout',
       'disconnected',
@@ -31,6 +31,7 @@ describe('a quality byte', () => {
       'peer-uncertain',
       'peer-bad',
       'driver-restarted',
+      'not-computable',
     ]);
     expect(REASONS.length).toBeLessThanOrEqual(64);
   });

@@ -20,6 +20,7 @@ export const REASONS = [
   'peer-uncertain',
   'peer-bad',
   'driver-restarted',
+  'not-computable',
 ] as const;
 export type Reason = (typeof REASONS)[number];
 

@@ -75,6 +75,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'peer-uncertain': 'the source says uncertain',
   'peer-bad': 'the source says bad',
   'driver-restarted': 'the driver was restarted',
+  'not-computable': 'it cannot be worked out',
 };
 
 export const reasonText = (why: string | undefined | null): string =>
