@@ -16,6 +16,7 @@ import { AlarmRules } from './alarms/alarm-rules.ts';
 import { watchedPointsOf } from './alarms/watched-points.ts';
 import { RecentEvents } from './api/recent-events.ts';
 import type { RuleLane } from './automations/rule-lane.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { CommandPath } from './commands/command-path.ts';
 import { commandPortsOf } from './commands/gateway-ports.ts';
 import { Interlocks } from './commands/interlocks.ts';
@@ -62,9 +63,9 @@ export class Lanes implements Lifecycle {
   /** The same for MQTT, where values are published. */
   readonly news: LiveLane | undefined;
   /** News for Sparkplug hosts, where the gateway is an edge node. */
-  /** The same for clients of the OPC UA server. */
-  readonly opcuaNews: LiveLane | undefined;
   readonly sparkplugNews: LiveLane | undefined;
+  /** News for clients of the gateway's OPC UA server. */
+  readonly opcuaNews: LiveLane | undefined;
   readonly devices: DeviceSupervisor;
   readonly alarms: AlarmRegister;
   readonly commands: CommandPath;
@@ -143,7 +144,9 @@ export class Lanes implements Lifecycle {
       { clock, logger: log('commands'), journal, kv, ...ports, interlocks: this.#interlocks },
       { writeTimeoutMs: WRITE_TIMEOUT_MS },
     );
-    this.#parts = [this.journal, this.recentEvents, this.alarms, this.commands, this.points, this.devices];
+    const watch = new ClockWatch({ clock, logger: log('clock'), journal: this.journal });
+    const sampleWay = [this.alarms, this.commands, this.points, this.devices];
+    this.#parts = [this.journal, watch, this.recentEvents, ...sampleWay];
   }
 
   /** Everything but the devices: `apply` brings them. @throws UnavailableError when a store cannot be opened */
