@@ -112,9 +112,23 @@ export class Expression {
   }
 }
 
+/** Rules and devices of a kind use the same names: an environment takes some 30 KiB. The oldest goes first. */
+const MAX_ENVIRONMENTS = 64;
+const environments = new Map<string, Environment>();
 let shared: Environment | undefined;
 
 function environmentFor(inputs: ExpressionOptions['inputs']): Environment {
+  const words = JSON.stringify(inputs);
+  const known = environments.get(words);
+  if (known !== undefined) return known;
+  const environment = newEnvironment(inputs);
+  const [oldest] = environments.keys();
+  if (environments.size >= MAX_ENVIRONMENTS && oldest !== undefined) environments.delete(oldest);
+  environments.set(words, environment);
+  return environment;
+}
+
+function newEnvironment(inputs: ExpressionOptions['inputs']): Environment {
   shared ??= celEnvironment();
   const environment = shared.clone();
   for (const [name, type] of Object.entries(inputs)) {

@@ -1,0 +1,1 @@
+export { RuleEngine } from '../automations/engine.ts';
