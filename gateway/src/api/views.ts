@@ -2,8 +2,11 @@ import {
   type Clock,
   type DeviceSlug,
   type DeviceStatus,
+  describedPoint,
   type JsonValue,
   type PointId,
+  type Presentation,
+  presentationOf,
   type Sample,
   toJsonValue,
 } from '@millwright/protocol';
@@ -15,6 +18,12 @@ export interface PointView {
   readonly label?: string;
   readonly unit?: string;
   readonly class?: string;
+  /** Labels of values, by the value as text. */
+  readonly enum?: Presentation['enum'];
+  /** The unit people see it in: `v × factor + offset`. */
+  readonly display?: Presentation['display'];
+  /** The expression it is worked out by. */
+  readonly compute?: string;
   readonly writable: boolean;
   readonly v: JsonValue;
   readonly q: Sample['q'];
@@ -103,7 +112,7 @@ export function pointViews(sources: ApiSources, device: DeviceSlug): PointView[]
   const active = sources.devices.devices().get(device);
   if (active === undefined) return [];
   return [...active.numbers].map(([id, no]) => {
-    const spec = active.spec.points[id];
+    const spec = describedPoint(active.spec, id);
     const sample = sources.points.sample(no);
     const { label, unit, class: behaviour } = spec ?? {};
     return {
@@ -111,7 +120,9 @@ export function pointViews(sources: ApiSources, device: DeviceSlug): PointView[]
       ...(label === undefined ? {} : { label }),
       ...(unit === undefined ? {} : { unit }),
       ...(behaviour === undefined ? {} : { class: behaviour }),
-      writable: spec?.write !== undefined,
+      ...presentationOf(spec),
+      ...(spec !== undefined && 'compute' in spec ? { compute: spec.compute } : {}),
+      writable: spec !== undefined && 'write' in spec && spec.write !== undefined,
       v: toJsonValue(sample?.v ?? null),
       q: sample?.q ?? 'bad',
       ...(sample?.why === undefined
