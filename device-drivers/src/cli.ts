@@ -67,9 +67,12 @@ sims.yaml:
 }
 
 function registerDevice(program: Command): void {
-  const device = program
-    .command('device')
-    .description('Look at device types and site files, and talk to a device');
+  // The gateway has verbs of this noun, too.
+  const known = program.commands.find((command) => command.name() === 'device');
+  const device = (known ?? program.command('device')).description(
+    'Look at device types and site files, talk to a device, and adopt what a gateway has found',
+  );
+  registerDerive(device, process.env);
 
   device
     .command('types')

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { registerAdopt } from './adopt/cli.ts';
 import { registerAlarms } from './alarms/cli.ts';
 import { registerRules } from './automations/cli.ts';
 import { registerBroker } from './broker/cli.ts';
@@ -53,5 +54,6 @@ export function register(program: Command): void {
   registerOpcua(program);
   registerWrite(gateway);
   registerAlarms(program);
+  registerAdopt(program);
   registerRules(program);
 }

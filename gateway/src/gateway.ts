@@ -262,7 +262,7 @@ export class Gateway implements Lifecycle {
   #adoption(lanes: Lanes): Adoption | undefined {
     const { clock, logger } = this.#deps;
     if (this.#broker === undefined) return undefined;
-    const { link } = this.#broker;
+    const { link, broker } = this.#broker;
     const apply = async () => {
       const { started } = await lanes.apply(this.#adopted.withAdopted(this.#site));
       this.#publisher?.refresh();
@@ -270,7 +270,8 @@ export class Gateway implements Lifecycle {
     };
     return new Adoption(
       {
-        ...{ clock, logger: logger.child({ name: 'gateway:adopt' }), link, adopted: this.#adopted },
+        ...{ clock, logger: logger.child({ name: 'gateway:adopt' }), link, broker },
+        adopted: this.#adopted,
         isConfigured: (id) => this.#site.some((spec) => spec.id === id),
         apply: () => {
           const applied = this.#reloading.then(apply);

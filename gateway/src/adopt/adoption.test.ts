@@ -48,7 +48,7 @@ describe('adopting devices that announce themselves', () => {
     await adopted.load();
     adoption = new Adoption(
       {
-        ...{ clock: systemClock, logger, link, adopted },
+        ...{ clock: systemClock, logger, link, broker: broker.broker, adopted },
         isConfigured: (id) => id === 'boiler-room',
         apply: async () => {
           if (refuses) throw new UnavailableError('CATALOG', 'no new points can be numbered');

@@ -1,31 +1,36 @@
 import type { MqttLink } from '@millwright/device-drivers';
 import type { Clock, DeviceSpec, Lifecycle, Logger } from '@millwright/protocol';
+import type { MqttBroker } from '../broker/broker.ts';
 import type { AdoptedDevices } from '../devices/adopted-devices.ts';
 import { PendingDevices } from '../devices/pending-devices.ts';
 import type { AdoptConfig } from './config.ts';
 import { DiscoveryListener } from './home-assistant/discovery-listener.ts';
+import { UnreadMessages } from './mqtt/unread-messages.ts';
 
 export interface AdoptionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** The gateway's own broker. */
   readonly link: MqttLink;
+  /** Tells of messages that belong to no device. */
+  readonly broker: Pick<MqttBroker, 'onUnread'>;
   readonly adopted: AdoptedDevices;
   readonly isConfigured: (id: string) => boolean;
   /** Reads the devices anew, the adopted ones with them. @throws when they cannot be applied */
   readonly apply: () => Promise<void>;
 }
 
-/** Finds devices that announce themselves, and makes those somebody adopts devices of this gateway. */
+/** Finds devices that announce themselves or send messages nobody reads, and makes those somebody adopts devices of this gateway. */
 export class Adoption implements Lifecycle {
   /** What waits to be adopted, whoever found it. */
   readonly pending: PendingDevices;
   readonly #deps: AdoptionDeps;
   readonly #listener: DiscoveryListener | undefined;
+  readonly #unread: UnreadMessages | undefined;
 
   constructor(deps: AdoptionDeps, config: AdoptConfig) {
     this.#deps = deps;
-    const { clock, logger, link, adopted, isConfigured } = deps;
+    const { clock, logger, link, broker, adopted, isConfigured } = deps;
     this.pending = new PendingDevices(
       {
         clock,
@@ -35,6 +40,7 @@ export class Adoption implements Lifecycle {
       },
       { max: config.maxPending },
     );
+    if (config.messages) this.#unread = new UnreadMessages({ clock, logger, broker, pending: this.pending });
     if (config.homeAssistant === false) return;
     const { prefix } = config.homeAssistant;
     this.#listener = new DiscoveryListener(
@@ -45,9 +51,11 @@ export class Adoption implements Lifecycle {
 
   async start(): Promise<void> {
     await this.#listener?.start();
+    await this.#unread?.start();
   }
 
   async stop(): Promise<void> {
+    await this.#unread?.stop();
     await this.#listener?.stop();
   }
 

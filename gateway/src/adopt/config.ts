@@ -15,6 +15,10 @@ export const AdoptConfig = z.strictObject({
       }),
     ])
     .prefault({}),
+  /** Whoever sends messages on the gateway's own broker that belong to no device. */
+  messages: z.boolean().default(true),
+  /** Edge nodes and devices that are born on the gateway's own broker. */
+  sparkplug: z.boolean().default(true),
   maxPending: z.int().min(1).max(5000).default(500),
 });
 export type AdoptConfig = z.infer<typeof AdoptConfig>;

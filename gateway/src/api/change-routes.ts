@@ -108,7 +108,7 @@ export function changeRoutes({ clock, sources, door }: ChangeRoutesDeps): Hono {
 }
 
 /** A request that a browser's form could make, too, is none of ours: only JSON is asked for first (CORS). */
-async function jsonOf(context: Context): Promise<unknown> {
+export async function jsonOf(context: Context): Promise<unknown> {
   if (!/^application\/json\b/i.test(context.req.header('content-type') ?? '')) {
     throw new InvalidInputError('NOT_JSON', 'the body must be application/json');
   }
@@ -119,14 +119,14 @@ async function jsonOf(context: Context): Promise<unknown> {
   }
 }
 
-function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
   const lines = result.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
   throw new InvalidInputError('INVALID', lines.join('; '));
 }
 
-async function answered(context: Context, work: () => Promise<Response>): Promise<Response> {
+export async function answered(context: Context, work: () => Promise<Response>): Promise<Response> {
   try {
     return await work();
   } catch (error) {

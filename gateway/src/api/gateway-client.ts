@@ -26,6 +26,22 @@ const ListedAlarm = z.object({
 export type ListedAlarm = z.infer<typeof ListedAlarm>;
 const AlarmList = z.object({ items: z.array(ListedAlarm), isFlooded: z.boolean() });
 
+const ListedPending = z.object({
+  id: z.string(),
+  source: z.string(),
+  name: z.string(),
+  client: z.string().optional(),
+  maker: z.string().optional(),
+  model: z.string().optional(),
+  points: z.array(z.string()),
+  skipped: z.array(z.string()),
+  entry: z.record(z.string(), z.unknown()).optional(),
+  firstSeenMs: z.number(),
+  lastSeenMs: z.number(),
+});
+export type ListedPending = z.infer<typeof ListedPending>;
+const PendingList = z.object({ items: z.array(ListedPending), refused: z.number() });
+
 export interface GatewayClientConfig {
   /** Of the gateway's API. */
   readonly url: string;
@@ -61,6 +77,20 @@ export class GatewayClient {
   ): Promise<Receipt> {
     const path = `api/v1/devices/${encodeURIComponent(target.device)}/points/${encodeURIComponent(target.point)}/write`;
     return Receipt.parse(await this.#ask('POST', path, body));
+  }
+
+  async pending(): Promise<z.infer<typeof PendingList>> {
+    return PendingList.parse(await this.#ask('GET', 'api/v1/pending-devices'));
+  }
+
+  /** @returns the id it has now */
+  async adopt(id: string, body: { readonly as?: string }): Promise<string> {
+    const path = `api/v1/pending-devices/${encodeURIComponent(id)}/adopt`;
+    return z.object({ id: z.string() }).parse(await this.#ask('POST', path, body)).id;
+  }
+
+  async dismiss(id: string): Promise<void> {
+    await this.#ask('POST', `api/v1/pending-devices/${encodeURIComponent(id)}/dismiss`, {});
   }
 
   async #ask(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {

@@ -7,6 +7,7 @@ import { changeRoutes } from './change-routes.ts';
 import { type Door, hostGuard } from './guard.ts';
 import type { Metrics } from './metrics.ts';
 import { type StatusPageModel, signInPage, statusPage } from './page/status-page.ts';
+import { pendingRoutes } from './pending-routes.ts';
 import { problem } from './problem.ts';
 import type { ApiSources } from './sources.ts';
 import { deviceViews, deviceWithPoints, pointViews, statusView } from './views.ts';
@@ -77,6 +78,7 @@ export function createRoutes(deps: RoutesDeps, config: { readonly names: readonl
     return problem(context, 404, 'DEVICE_UNKNOWN', detail, 'GET /api/v1/devices lists them');
   });
   app.route('/api/v1/opcua', certificateRoutes({ sources, door }));
+  app.route('/api/v1', pendingRoutes({ sources, door }));
   app.route('/api/v1', changeRoutes({ clock, sources, door }));
   app.get('/api/v1/rules', (context) => context.json({ items: sources.rules?.views() ?? [] }));
   app.get('/api/v1/events/recent', (context) => context.json({ items: sources.events.recent() }));

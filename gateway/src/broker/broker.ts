@@ -51,6 +51,9 @@ export type MqttBrokerConfig = BrokerConfig & {
   readonly version: string;
 };
 
+/** `client` is its username, or its identifier where it has none. `payload` is not to be kept. */
+export type UnreadListener = (topic: string, payload: Uint8Array, client: string) => void;
+
 /** The gateway's own MQTT 3.1.1 broker: TCP for devices, in-process for drivers. */
 export class MqttBroker implements Lifecycle {
   readonly #clock: Clock;
@@ -65,6 +68,7 @@ export class MqttBroker implements Lifecycle {
   readonly #streams: ClientStreams;
   readonly #sys: SysTopics;
   readonly #barriers = new Set<(topic: string) => Promise<void> | undefined>();
+  readonly #unreadListeners = new Set<UnreadListener>();
   readonly #stateListeners = new Set<(running: boolean) => void>();
   #reloadFailed = false;
   #running: Running | undefined;
@@ -199,12 +203,16 @@ export class MqttBroker implements Lifecycle {
   }
 
   /** Called with every message on `filter`, and with the retained ones right after this call. @returns unsubscribe */
-  subscribe(filter: string, handler: MessageHandler): () => void {
+  subscribe(
+    filter: string,
+    handler: MessageHandler,
+    options: { readonly isRelay?: boolean } = {},
+  ): () => void {
     if (!isTopicFilter(filter)) {
       throw new InvalidInputError('TOPIC_INVALID', `"${filter}" is not an MQTT topic filter`);
     }
     let active = true;
-    const remove = this.#local.add(filter, handler);
+    const remove = this.#local.add(filter, handler, options);
     const kept = [...this.#retained.matching(filter)];
     queueMicrotask(() => {
       for (const message of kept) {
@@ -249,6 +257,12 @@ export class MqttBroker implements Lifecycle {
     this.#local.dispatch(topic, bytes, retain);
   }
 
+  /** Called with each message of a client that nobody in this process reads. @returns unsubscribe */
+  onUnread(listener: UnreadListener): () => void {
+    this.#unreadListeners.add(listener);
+    return () => this.#unreadListeners.delete(listener);
+  }
+
   /**
    * `barrier` is asked for each QoS 1 and 2 message of a client, after it was handed on within this process: the
    * client is told that it is safe when the promise resolves.
@@ -283,12 +297,13 @@ export class MqttBroker implements Lifecycle {
   }
 
   /** A message that passed the gate. @returns false when it asks to be retained and there is no room */
-  #accept(packet: PublishPacket): boolean {
+  #accept(packet: PublishPacket, client: string): boolean {
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     if (packet.retain && !this.#retained.set(packet.topic, payload, packet.qos)) return false;
     this.#messagesIn++;
     this.#bytesIn += payload.length;
-    this.#local.dispatch(packet.topic, payload, packet.retain);
+    const isRead = this.#local.dispatch(packet.topic, payload, packet.retain);
+    if (!isRead) for (const listener of this.#unreadListeners) listener(packet.topic, payload, client);
     return true;
   }
 
@@ -325,7 +340,7 @@ export class MqttBroker implements Lifecycle {
         logger: this.#logger,
         credentials: this.#credentials,
         offences: this.#offences,
-        accept: (packet) => this.#accept(packet),
+        accept: (packet, client) => this.#accept(packet, client),
         keep: (packet) => this.#keep(packet, records, sessions),
       },
       { ...limits, dev },

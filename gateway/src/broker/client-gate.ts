@@ -24,7 +24,7 @@ export interface ClientGateDeps {
   readonly credentials: BrokerCredentials;
   readonly offences: OffenceLog;
   /** Takes a message that passed. @returns false when it asks to be retained and cannot be */
-  readonly accept: (packet: PublishPacket) => boolean;
+  readonly accept: (packet: PublishPacket, client: string) => boolean;
   /**
    * Brings a message to the disk that must outlive this process before its publisher is told that it is safe.
    * @returns undefined when nothing of it must; else resolves to what takes it back
@@ -102,7 +102,7 @@ export class ClientGate {
       }
       // A QoS 2 message may come twice; the "published" hook is called once.
       const go = () => {
-        const denied = packet.qos === 2 ? null : this.#take(state, packet);
+        const denied = packet.qos === 2 ? null : this.#take(client, state, packet);
         if (denied === null && packet.qos > 0 && !client.closed)
           this.#settle(client, state, packet, callback);
         else callback(denied);
@@ -135,7 +135,7 @@ export class ClientGate {
     },
     published: (packet, client, callback) => {
       const state = packet.qos === 2 && client ? this.#states.get(client) : undefined;
-      callback(state === undefined ? null : this.#take(state, packet));
+      callback(state === undefined || client === null ? null : this.#take(client, state, packet));
     },
   };
 
@@ -293,8 +293,8 @@ export class ClientGate {
     client.close();
   }
 
-  #take(state: ClientState, packet: PublishPacket): DeniedError | null {
-    if (this.#accept(packet)) return null;
+  #take(client: Client, state: ClientState, packet: PublishPacket): DeniedError | null {
+    if (this.#accept(packet, state.access?.username ?? client.id)) return null;
     this.#note('RETAINED_FULL', state, `may not retain "${packet.topic}": no room; it was disconnected`);
     return new DeniedError();
   }

@@ -10,6 +10,8 @@ export type MessageHandler = (topic: string, payload: Uint8Array, kept: boolean,
 export interface Subscription {
   readonly filter: string;
   readonly handler: MessageHandler;
+  /** It passes messages on and does not read them. */
+  readonly isRelay?: boolean;
 }
 
 /** Who in this process wants which topics. */
@@ -23,8 +25,8 @@ export class LocalSubscriptions {
   }
 
   /** @returns unsubscribe */
-  add(filter: string, handler: MessageHandler): () => void {
-    const subscription = { filter, handler };
+  add(filter: string, handler: MessageHandler, options: { readonly isRelay?: boolean } = {}): () => void {
+    const subscription = { filter, handler, ...options };
     if (hasWildcard(filter)) {
       this.#wildcards.add(subscription);
       return () => this.#wildcards.delete(subscription);
@@ -37,14 +39,20 @@ export class LocalSubscriptions {
     };
   }
 
-  dispatch(topic: string, payload: Uint8Array, retain: boolean): void {
+  /** @returns whether somebody here reads it */
+  dispatch(topic: string, payload: Uint8Array, retain: boolean): boolean {
     const how = { kept: false, retain };
+    let isRead = false;
+    const give = (subscription: Subscription) => {
+      isRead ||= subscription.isRelay !== true;
+      this.deliver(subscription, topic, payload, how);
+    };
     const exact = this.#byTopic.get(topic);
-    if (exact !== undefined)
-      for (const subscription of exact) this.deliver(subscription, topic, payload, how);
+    if (exact !== undefined) for (const subscription of exact) give(subscription);
     for (const subscription of this.#wildcards) {
-      if (topicMatches(subscription.filter, topic)) this.deliver(subscription, topic, payload, how);
+      if (topicMatches(subscription.filter, topic)) give(subscription);
     }
+    return isRead;
   }
 
   /** A handler that throws is a fault of this gateway, not of the client whose message it was. */

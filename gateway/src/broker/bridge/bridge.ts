@@ -68,8 +68,11 @@ export class Bridge implements Lifecycle {
     );
     for (const filter of topics.localFilters) {
       this.#ends.push(
-        broker.subscribe(filter, (topic, payload, isKept, retain) =>
-          this.#carryOut(filter, topic, payload, { isKept, retain: isKept || retain }),
+        broker.subscribe(
+          filter,
+          (topic, payload, isKept, retain) =>
+            this.#carryOut(filter, topic, payload, { isKept, retain: isKept || retain }),
+          { isRelay: true },
         ),
       );
     }
