@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { registerDerive } from './cli/derive.ts';
 import type { DeviceOptions } from './cli/device.ts';
 import type { ImportOptions } from './cli/import.ts';
 import type { SimulateOptions } from './cli/simulate.ts';
 import type { Source } from './importers/index.ts';
 
-const KINDS = ['pump-skid', 'energy-meter', 'air-handler', 'mqtt-sensors', 'replay'];
+const KINDS = ['pump-skid', 'energy-meter', 'air-handler', 'mqtt-sensors', 'replay', 'type'];
 
 /** Adds this room's nouns to the `millwright` command. */
 export function register(program: Command): void {
@@ -18,7 +19,7 @@ function registerSimulate(program: Command): void {
     .command('simulate')
     .description('Run simulated machines that speak the real protocols, until stopped')
     .addArgument(new Argument('[kind]', 'one machine, described by options').choices(KINDS))
-    .argument('[recording]', 'for replay: the CSV file to play')
+    .argument('[file]', 'for replay: the CSV file to play; for type: a Modbus device type')
     .option('-c, --config <file>', 'many machines, listed in a YAML file')
     .option('--ready-file <file>', 'written as JSON once everything listens')
     .option('--id <name>', 'its name (default: the kind)')
@@ -46,6 +47,7 @@ Examples:
   millwright simulate air-handler --speed 60
   millwright simulate mqtt-sensors --broker mqtt://127.0.0.1:1883 --rooms lab,office
   millwright simulate replay recording.csv --port 5030 --speed 10 --type-file types/recording.yaml
+  millwright simulate type types/acme-em3.yaml --port 5022
   millwright simulate --config sims.yaml
 
 sims.yaml:

@@ -76,6 +76,11 @@ export async function configsFrom(
       hint: 'name a CSV file: millwright simulate replay recording.csv --port 5030',
     });
   }
+  if (kind === 'type' && recording === undefined) {
+    throw new InvalidInputError('USAGE', 'name the device type to simulate', {
+      hint: 'name its file: millwright simulate type types/acme-em3.yaml --port 5022',
+    });
+  }
   const described = { kind, ...single, ...(recording === undefined ? {} : { file: recording }) };
   const parsed = SimulatorConfig.safeParse(described);
   if (parsed.success) return { configs: [parsed.data], folder: process.cwd() };

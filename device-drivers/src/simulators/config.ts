@@ -82,12 +82,22 @@ const ReplayConfig = z
     message: 'needs exactly one of "port" (Modbus) and "broker" (MQTT)',
   });
 
+const TypeConfig = z.strictObject({
+  kind: z.literal('type'),
+  ...common,
+  ...modbus,
+  /** A Modbus device type; relative to the file that names it. */
+  file: z.string().min(1),
+  port: Port.default(5022),
+});
+
 export const SimulatorConfig = z.discriminatedUnion('kind', [
   PumpSkidConfig,
   EnergyMeterConfig,
   AirHandlerConfig,
   MqttSensorsConfig,
   ReplayConfig,
+  TypeConfig,
 ]);
 export type SimulatorConfig = z.infer<typeof SimulatorConfig>;
 export type SimulatorKind = SimulatorConfig['kind'];

@@ -50,6 +50,7 @@ type ConfigOf<K extends SimulatorKind> = Extract<SimulatorConfig, { kind: K }>;
 type ModbusConfig =
   | ConfigOf<'pump-skid'>
   | ConfigOf<'energy-meter'>
+  | ConfigOf<'type'>
   | (ConfigOf<'replay'> & { port: number });
 
 /**
@@ -74,6 +75,8 @@ export async function createSimulator(config: SimulatorConfig, deps: SimulatorDe
       return sensorsSimulator(config, deps, startMs);
     case 'replay':
       return replaySimulator(config, deps);
+    case 'type':
+      return typeSimulator(config, deps);
   }
 }
 
@@ -105,6 +108,14 @@ async function modbusSimulator(
     port: () => server.port,
     devices: () => [{ id, type: type.type, connect: rtuOverTcp ? { rtuOverTcp: at() } : { tcp: at() } }],
   };
+}
+
+async function typeSimulator(config: ConfigOf<'type'>, deps: SimulatorDeps): Promise<Simulator> {
+  const { readModbusType } = await import('./typed/read-type.ts');
+  const { TypedMachine } = await import('./typed/typed-machine.ts');
+  const type = await readModbusType(resolve(deps.folder, config.file));
+  const id = config.id ?? (type.type.split('@')[0] || 'type');
+  return modbusSimulator(new TypedMachine(type, config), type, { ...config, id }, deps);
 }
 
 async function opcuaSimulator(
