@@ -30,6 +30,7 @@ import { OpcuaTrust } from './opcua-server/opcua-trust.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
 import { readSite } from './site.ts';
+import { BirthListener, isKnownBirth } from './sparkplug/birth-listener.ts';
 import { stateFiles } from './state-files.ts';
 import { lockState, type StateLock } from './state-lock.ts';
 import type { GatewayFacts } from './uplink/ports.ts';
@@ -247,9 +248,10 @@ export class Gateway implements Lifecycle {
     );
     const windows = [
       ...(uplink === undefined ? [] : [uplink.host, uplink.uplink]),
-      ...(adoption === undefined ? [] : [adoption]),
+      ...(adoption === undefined ? [] : [adoption, ...this.#births(lanes, adoption)]),
       ...(await this.#publishing(lanes)),
       ...(await this.#sparkplug(lanes)),
+      ...(await this.#opcuaServer(lanes)),
       ...(await this.#bridges()),
       ...[api, notifier],
     ];
@@ -257,6 +259,16 @@ export class Gateway implements Lifecycle {
     this.#windows = windows;
     await notifier.ready(`${lanes.devices.statuses().length} devices`);
     return api.url ?? '';
+  }
+
+  #births(lanes: Lanes, { pending }: Adoption): readonly Lifecycle[] {
+    const { adopt, sparkplug, name } = this.#options.config;
+    const broker = this.#broker;
+    if (!adopt.sparkplug || broker === undefined) return [];
+    const logger = this.#deps.logger.child({ name: 'gateway:sparkplug' });
+    const own = sparkplug && { group: sparkplug.group, node: sparkplug.node ?? name };
+    const isKnown = isKnownBirth(() => lanes.devices.devices().values(), own);
+    return [new BirthListener({ logger, link: broker.link, pending, isKnown })];
   }
 
   #adoption(lanes: Lanes): Adoption | undefined {
@@ -281,6 +293,12 @@ export class Gateway implements Lifecycle {
       },
       this.#options.config.adopt,
     );
+  }
+
+  async #opcuaServer(lanes: Lanes): Promise<readonly Lifecycle[]> {
+    if (this.#options.config.opcuaServer === undefined) return [];
+    const { openOpcuaServer } = await import('./opcua-server/open-server.ts');
+    return openOpcuaServer({ ...this.#deps, lanes }, this.#options);
   }
 
   async #publishing(lanes: Lanes): Promise<readonly Lifecycle[]> {
