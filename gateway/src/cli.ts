@@ -29,7 +29,7 @@ export function register(program: Command): void {
       'after',
       [
         '',
-        'SIGHUP reads the device files again; a wrong file changes nothing.',
+        'SIGHUP reads the device and rule files again; a wrong file changes nothing.',
         '',
         'Example:',
         '  millwright gateway run --config gateway.yaml --state /var/lib/millwright/gateway',
