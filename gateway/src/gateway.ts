@@ -1,4 +1,3 @@
-import { cpus, hostname, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DRIVER_MODULES } from '@millwright/device-drivers';
 import {
@@ -30,9 +29,9 @@ import { OpcuaTrust } from './opcua-server/opcua-trust.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
 import { readSite } from './site.ts';
-import { BirthListener, isKnownBirth } from './sparkplug/birth-listener.ts';
 import { stateFiles } from './state-files.ts';
 import { lockState, type StateLock } from './state-lock.ts';
+import { hardware } from './uplink/hardware.ts';
 import type { GatewayFacts } from './uplink/ports.ts';
 import type { Uplink } from './uplink/uplink.ts';
 
@@ -248,9 +247,9 @@ export class Gateway implements Lifecycle {
     );
     const windows = [
       ...(uplink === undefined ? [] : [uplink.host, uplink.uplink]),
-      ...(adoption === undefined ? [] : [adoption, ...this.#births(lanes, adoption)]),
+      ...(adoption === undefined ? [] : [adoption]),
       ...(await this.#publishing(lanes)),
-      ...(await this.#sparkplug(lanes)),
+      ...(await this.#sparkplug(lanes, adoption)),
       ...(await this.#opcuaServer(lanes)),
       ...(await this.#bridges()),
       ...[api, notifier],
@@ -259,16 +258,6 @@ export class Gateway implements Lifecycle {
     this.#windows = windows;
     await notifier.ready(`${lanes.devices.statuses().length} devices`);
     return api.url ?? '';
-  }
-
-  #births(lanes: Lanes, { pending }: Adoption): readonly Lifecycle[] {
-    const { adopt, sparkplug, name } = this.#options.config;
-    const broker = this.#broker;
-    if (!adopt.sparkplug || broker === undefined) return [];
-    const logger = this.#deps.logger.child({ name: 'gateway:sparkplug' });
-    const own = sparkplug && { group: sparkplug.group, node: sparkplug.node ?? name };
-    const isKnown = isKnownBirth(() => lanes.devices.devices().values(), own);
-    return [new BirthListener({ logger, link: broker.link, pending, isKnown })];
   }
 
   #adoption(lanes: Lanes): Adoption | undefined {
@@ -339,24 +328,14 @@ export class Gateway implements Lifecycle {
     return [bridges];
   }
 
-  async #sparkplug(lanes: Lanes): Promise<readonly Lifecycle[]> {
-    const { clock, logger } = this.#deps;
+  async #sparkplug(lanes: Lanes, adoption: Adoption | undefined): Promise<readonly Lifecycle[]> {
     const { config, variables, version } = this.#options;
-    const { sparkplugNews: news } = lanes;
-    if (config.sparkplug === undefined || news === undefined || this.#stateStore === undefined) return [];
-    const { createEdgeNode } = await import('./sparkplug/create-edge-node.ts');
-    const edgeNode = await createEdgeNode(
-      {
-        ...{ clock, logger: logger.child({ name: 'gateway:sparkplug' }), kv: this.#stateStore, news },
-        ...{ devices: lanes.devices, points: lanes.points, catalog: lanes.catalog },
-        localBroker: this.#broker?.link,
-        handle: (command) => lanes.commands.handle(command),
-        secret: (name) => variables[name],
-      },
-      config.sparkplug,
-      { name: config.name, version, localPayloadBytes: config.broker.limits.payloadBytes },
-    );
-    return [edgeNode];
+    const logger = this.#deps.logger.child({ name: 'gateway:sparkplug' });
+    const link = this.#broker?.link;
+    const { openSparkplug } = await import('./sparkplug/open-sparkplug.ts');
+    const secret = (name: string) => variables[name];
+    const own = { clock: this.#deps.clock, logger, lanes, kv: this.#stateStore, link, secret };
+    return openSparkplug({ ...own, pending: adoption?.pending }, config, version);
   }
 
   async #uplink(
@@ -447,14 +426,4 @@ function needsRestart(before: GatewayConfig, after: GatewayConfig): boolean {
   const rest = ({ devices: _devices, types: _types, rules: _rules, ...other }: GatewayConfig) =>
     JSON.stringify(other);
   return rest(before) !== rest(after);
-}
-
-function hardware(): Record<string, string> {
-  return {
-    host: hostname().slice(0, 200),
-    system: `${process.platform} ${release()}`.slice(0, 200),
-    processor: `${cpus().length} x ${cpus()[0]?.model.trim() ?? process.arch}`.slice(0, 200),
-    memory: `${Math.round(totalmem() / 1024 ** 2)} MiB`,
-    node: process.version,
-  };
 }
