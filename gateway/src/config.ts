@@ -14,6 +14,7 @@ import { ApiConfig } from './api/config.ts';
 import { BridgesConfig } from './broker/bridge/config.ts';
 import { BrokerConfig, listenerProblem, withAbsoluteFiles } from './broker/config.ts';
 import { JournalConfig } from './journal/config.ts';
+import { OpcuaServerConfig } from './opcua-server/config.ts';
 import { PublishConfig } from './publish/config.ts';
 import { SparkplugConfig } from './sparkplug/config.ts';
 
@@ -89,6 +90,8 @@ const GatewayFile = z.strictObject({
   publish: PublishConfig.prefault({}),
   /** The gateway as a Sparkplug edge node. */
   sparkplug: SparkplugConfig.optional(),
+  /** The points of this gateway for clients that speak OPC UA. */
+  opcuaServer: OpcuaServerConfig.optional(),
   /** The site file: a list of devices. */
   devices: z.string().min(1),
   /** Folders with device types, beside the shipped ones. */

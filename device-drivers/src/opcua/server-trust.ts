@@ -34,7 +34,6 @@ export class ServerTrust extends OPCUACertificateManager {
   /** Whether the peer that was accepted would be accepted again now. */
   async acceptsStill(): Promise<boolean> {
     if (this.#accepted === undefined) return true;
-    await this.reloadCertificates();
     return (await this.#check(this.#accepted)).isGood();
   }
 
@@ -54,6 +53,8 @@ export class ServerTrust extends OPCUACertificateManager {
   }
 
   async #check(chain: Buffer | Buffer[]): Promise<StatusCode> {
+    // Somebody may have trusted it, or no longer, since the files were read.
+    await this.reloadCertificates();
     const status = await super.checkCertificate(chain);
     const der = Array.isArray(chain) ? (chain[0] ?? Buffer.alloc(0)) : chain;
     this.#refused = status.isGood() ? undefined : { der, status };
