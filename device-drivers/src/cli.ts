@@ -3,6 +3,7 @@ import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 import { registerDerive } from './cli/derive.ts';
 import type { DeviceOptions } from './cli/device.ts';
 import type { ImportOptions } from './cli/import.ts';
+import { registerDeviceTools } from './cli/register-device-tools.ts';
 import type { SimulateOptions } from './cli/simulate.ts';
 import type { Source } from './importers/index.ts';
 
@@ -75,6 +76,7 @@ function registerDevice(program: Command): void {
     'Look at device types and site files, talk to a device, and adopt what a gateway has found',
   );
   registerDerive(device, process.env);
+  registerDeviceTools(device, process.env);
 
   device
     .command('types')
@@ -90,6 +92,7 @@ function registerDevice(program: Command): void {
     .description('Check a site file: says what is wrong and where, or what is in it')
     .argument('<site>', 'site file')
     .option('--types <folder...>', 'folders with device types, beside the shipped ones')
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  millwright device check site.yaml --types my-types\n')
     .action(async (site: string, options: DeviceOptions) => {
       const { checkSite } = await import('./cli/device.ts');

@@ -1,11 +1,14 @@
 import {
   type DeviceSpec,
   DurationMs,
+  describedPoints,
   describeError,
   InvalidInputError,
   type Logger,
   type PointId,
   type PointSpec,
+  presentationOf,
+  presented,
   type Sample,
   toJsonValue,
   UnavailableError,
@@ -39,6 +42,7 @@ export async function checkSite(
   const specs = await readSite(site, options.types ?? [], environment);
   const problems: string[] = [];
   const rows: string[][] = [];
+  const told: object[] = [];
   for (const spec of specs) {
     const localBroker = await localBrokerFor(spec, { ...options, broker: 'mqtt://127.0.0.1' }, environment);
     try {
@@ -50,11 +54,27 @@ export async function checkSite(
     const points = Object.values(spec.points);
     const writable = points.filter((point) => point.write !== undefined).length;
     const { line } = await lineOf(spec);
-    rows.push([spec.id, spec.type ?? '–', spec.driver, String(points.length), String(writable), line]);
+    const computed = Object.keys(spec.computed ?? {}).length;
+    const total = String(points.length + computed);
+    const counts = [total, computed === 0 ? '–' : String(computed), String(writable)];
+    rows.push([spec.id, spec.type ?? '–', spec.driver, ...counts, line]);
+    told.push({
+      id: spec.id,
+      type: spec.type,
+      driver: spec.driver,
+      points: points.length,
+      computed,
+      writable,
+      line,
+    });
   }
   if (problems.length > 0) throw new InvalidInputError('CONFIG_INVALID', problems.join('\n'));
-  print(table(['DEVICE', 'TYPE', 'DRIVER', 'POINTS', 'WRITABLE', 'LINE'], rows));
-  const points = specs.reduce((sum, spec) => sum + Object.keys(spec.points).length, 0);
+  if (options.json) {
+    print(JSON.stringify({ site, devices: told }, null, 2));
+    return;
+  }
+  print(table(['DEVICE', 'TYPE', 'DRIVER', 'POINTS', 'COMPUTED', 'WRITABLE', 'LINE'], rows));
+  const points = specs.reduce((sum, spec) => sum + describedPoints(spec).size, 0);
   print(`\n${site} is right: ${specs.length} devices, ${points} points`);
 }
 
@@ -156,6 +176,15 @@ function pointsOf(spec: DeviceSpec): PointId[] {
 function pointOf(spec: DeviceSpec, name: string): PointId {
   const found = pointsOf(spec).find((id) => id === name);
   if (found !== undefined) return found;
+  if (Object.hasOwn(spec.computed ?? {}, name)) {
+    throw new InvalidInputError(
+      'POINT_COMPUTED',
+      `"${name}" is worked out by the gateway, not read from "${spec.id}"`,
+      {
+        hint: 'read the points it is computed from, or ask the gateway',
+      },
+    );
+  }
   throw new InvalidInputError('UNKNOWN_POINT', `device "${spec.id}" has no point "${name}"`, {
     hint: `it has ${pointsOf(spec).join(', ')}`,
   });
@@ -229,7 +258,9 @@ async function localBrokerFor(
 }
 
 function withUnit(value: Value, spec: PointSpec): string {
-  const text = value === null ? 'nothing' : String(toJsonValue(value));
+  const label = value === null ? undefined : presented(value, presentationOf(spec)).label;
+  const text =
+    value === null ? 'nothing' : `${String(toJsonValue(value))}${label === undefined ? '' : ` (${label})`}`;
   return spec.unit === undefined || value === null ? text : `${text} ${spec.unit}`;
 }
 
@@ -237,17 +268,25 @@ function asTable(conversation: Conversation, points: readonly PointId[]): string
   const rows = points.map((point) => {
     const sample = conversation.sampleOf(point);
     const spec = specOfPoint(conversation.spec, point);
-    return [point, shown(sample), spec.unit ?? '', quality(sample), spec.label ?? ''];
+    const { value, label } = presented(sample?.v ?? null, presentationOf(spec));
+    const text = label ?? shown(value);
+    return [
+      point,
+      text,
+      presentationOf(spec).display?.unit ?? spec.unit ?? '',
+      quality(sample),
+      spec.label ?? '',
+    ];
   });
   return table(['POINT', 'VALUE', 'UNIT', 'QUALITY', 'LABEL'], rows);
 }
 
-function shown(sample: Sample | undefined): string {
-  if (sample === undefined || sample.v === null) return '–';
-  if (typeof sample.v !== 'number') return String(toJsonValue(sample.v));
+function shown(value: Value): string {
+  if (value === null) return '–';
+  if (typeof value !== 'number') return String(toJsonValue(value));
   // What fits a float32 came from one: the digits beyond its seven are not the device's.
-  const digits = Number.isInteger(sample.v) || Math.fround(sample.v) !== sample.v ? 17 : 7;
-  return String(Number(sample.v.toPrecision(digits)));
+  const digits = Number.isInteger(value) || Math.fround(value) !== value ? 17 : 7;
+  return String(Number(value.toPrecision(digits)));
 }
 
 function quality(sample: Sample | undefined): string {
@@ -257,9 +296,12 @@ function quality(sample: Sample | undefined): string {
 
 function asJson(conversation: Conversation, points: readonly PointId[]): string {
   const entries = points.map((point) => {
-    const { unit } = specOfPoint(conversation.spec, point);
+    const spec = specOfPoint(conversation.spec, point);
     const { v, q, why, tSource } = conversation.sampleOf(point) ?? { v: null, q: 'bad', why: 'not-yet-read' };
-    return [point, { v: toJsonValue(v), unit, q, why, tSource }];
+    const { value, label } = presented(v, presentationOf(spec));
+    const display = presentationOf(spec).display?.unit;
+    const more = display === undefined ? {} : { shown: toJsonValue(value), display };
+    return [point, { v: toJsonValue(v), unit: spec.unit, label, ...more, q, why, tSource }];
   });
   return JSON.stringify(Object.fromEntries(entries), null, 2);
 }

@@ -7,7 +7,8 @@ import {
   PointNo,
   resolveSite,
 } from '@millwright/protocol';
-import type { Driver, DriverDeps, DriverDevice } from '../driver.ts';
+import { Expression } from '@millwright/protocol/expression';
+import type { DevicePlan, Driver, DriverDeps, DriverDevice } from '../driver.ts';
 import { DRIVER_MODULES } from '../index.ts';
 import { shippedTypeFiles, typeFilesIn } from '../simulators/shipped-types.ts';
 
@@ -23,12 +24,14 @@ export async function readSite(
     throw new InvalidInputError('FILE_MISSING', `cannot read the site file ${site}`, { cause });
   });
   const types = [await shippedTypeFiles(), ...(await Promise.all(folders.map(typeFilesIn)))].flat();
-  return resolveSite({ site: { name: site, text }, types, variables: environment });
+  return resolveSite({ site: { name: site, text }, types, variables: environment, expressions: Expression });
 }
 
 /** A driver and the line it serves. */
 export interface Line {
   readonly line: string;
+  /** undefined: the driver does not tell it. */
+  readonly plan: DevicePlan | undefined;
   /** @throws InvalidInputError for what the driver can tell to be wrong without the device */
   create(deps: DriverDeps): Driver;
 }
@@ -62,6 +65,7 @@ async function lineWith<D extends DriverName>(
   const numbers = new Map(ids.map((id, index) => [id, PointNo.parse(index)]));
   return {
     line: module.lineOf(spec),
+    plan: module.plan?.(spec),
     numbers,
     create: (deps) => module.create([{ spec, numbers }], deps),
   };

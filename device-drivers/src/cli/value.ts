@@ -1,4 +1,11 @@
-import { InvalidInputError, type PointId, type PointSpec, type Value } from '@millwright/protocol';
+import {
+  InvalidInputError,
+  type PointId,
+  type PointSpec,
+  presentationOf,
+  type Value,
+  valueOfLabel,
+} from '@millwright/protocol';
 
 /**
  * What a person typed, as a value of the point and within its range.
@@ -11,6 +18,8 @@ export function valueFrom(text: string, id: PointId, spec: PointSpec): Exclude<V
       `point "${id}" has no "write" block, so it cannot be written`,
     );
   }
+  const labelled = valueOfLabel(text, presentationOf(spec));
+  if (labelled !== undefined) return labelled;
   const as = 'as' in spec ? spec.as : 'float64';
   if (as === 'text') return text;
   if (as === 'bool') {
@@ -28,7 +37,7 @@ export function valueFrom(text: string, id: PointId, spec: PointSpec): Exclude<V
     const unit = spec.unit === undefined ? '' : ` ${spec.unit}`;
     throw new InvalidInputError('OUT_OF_RANGE', `point "${id}" takes ${low} to ${high}${unit}; got ${text}`);
   }
-  const whole = (as === 'int64' || as === 'uint64') && /^-?\d+$/.test(text.trim());
+  const whole = (as === 'int64' || as === 'uint64' || as === 'bcd64') && /^-?\d+$/.test(text.trim());
   const scaled = 'scale' in spec && (spec.scale ?? 1) !== 1;
   return whole && !scaled ? BigInt(text.trim()) : number;
 }
