@@ -136,6 +136,11 @@ export class ActiveRule implements ExpressionInputs {
     if (!Number.isNaN(state.heldSinceMs)) this.#graceUntilMs = nowMs + GRACE_MS;
   }
 
+  /** Its alarms stand already. */
+  stand(): void {
+    this.#isStanding = true;
+  }
+
   /** A pending hold: how long it has lasted is worth keeping. */
   get isWaiting(): boolean {
     return !Number.isNaN(this.#heldSinceMs) && !this.#hasFired && this.spec.forMs > 0;

@@ -117,7 +117,9 @@ describe('a gateway with rules', () => {
     drivers.send('hall', 't', 32);
     drivers.send('hall', 't', 20);
     await expect.poll(async () => (await rules())[0], SLOW_MS).toMatchObject({ firings: 1, holds: false });
-    expect((await get<{ items: unknown[] }>('api/v1/alarms')).items).toHaveLength(0);
+    expect((await get<{ items: unknown[] }>('api/v1/alarms')).items).toMatchObject([
+      { alarm: 'hot', isActive: false },
+    ]);
   });
 
   it.each<[what: string, from: string, to: string, fault: string]>([

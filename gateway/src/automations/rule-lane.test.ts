@@ -222,6 +222,15 @@ describe("a gateway's rules", () => {
     expect(lane.counts).toEqual({ rules: 0, evaluations: 2, firings: 1, errors: 0 });
   });
 
+  it('end an alarm that they raised before they were changed', async () => {
+    lane.apply(rules(HOT));
+    await send('t', 31);
+    lane.apply(rules(HOT.replace('> 30', '> 40')));
+    expect(standing()).toHaveLength(1);
+    await send('t', 32);
+    expect(standing()).toEqual([]);
+  });
+
   describe('after a restart', () => {
     async function restart(awayMs: number, ...texts: string[]): Promise<void> {
       await close();

@@ -27,7 +27,7 @@ export interface RuleLaneDeps {
   readonly kv: Pick<Kv, 'list' | 'commit'>;
   readonly catalog: { entries(): readonly CatalogEntry[] };
   readonly points: { sample(no: PointNo): Sample | undefined };
-  readonly alarms: Pick<AlarmRegister, 'raise' | 'clear' | 'active'>;
+  readonly alarms: Pick<AlarmRegister, 'raise' | 'clear' | 'standing' | 'isActive'>;
   readonly events: Pick<GatewayEvents, 'note'>;
   readonly command: (command: WriteCommand) => Promise<Receipt>;
   readonly broker: () => Pick<MqttLink, 'publish'> | undefined;
@@ -98,6 +98,9 @@ export class RuleLane implements Lifecycle {
     const latest = newestOf(this.#deps);
     for (const rule of fresh) {
       this.#memory.restore(rule);
+      // What it said before may have raised them: its condition still ends them.
+      if (rule.alarms.some(({ point, name }) => this.#deps.alarms.isActive({ ...point, alarm: name })))
+        rule.stand();
       this.#engine.seed(rule, latest);
     }
     this.#memory.apply(this.#engine.rules);
@@ -143,7 +146,7 @@ export class RuleLane implements Lifecycle {
         alarms.map(({ point, name }) => `${pointText(point)}/${name}`),
       ),
     );
-    for (const alarm of this.#deps.alarms.active()) {
+    for (const alarm of this.#deps.alarms.standing()) {
       if (alarm.kind !== 'automation' || own.has(`${alarm.device}/${alarm.point}/${alarm.alarm}`)) continue;
       this.#deps.alarms.clear(alarm, `${alarm.message}: the rule is no longer there`);
     }

@@ -15,7 +15,7 @@ export class KeptSamples {
     this.#ring = new SampleRing(maxSize);
     if (of.kind === 'percentile') this.#sorted = new SortedValues();
     else if (of.kind !== 'count' && of.kind !== 'rate' && of.kind !== 'first' && of.kind !== 'last')
-      this.#totals = new SuffixTotals(this.#ring);
+      this.#totals = new SuffixTotals(this.#ring, of.kind);
   }
 
   get size(): number {
@@ -64,7 +64,7 @@ export class KeptSamples {
       case 'percentile':
         return this.#sorted?.percentile(of.percent) ?? Number.NaN;
       default:
-        return this.#totals?.total(of.kind) ?? Number.NaN;
+        return this.#totals?.total() ?? Number.NaN;
     }
   }
 }

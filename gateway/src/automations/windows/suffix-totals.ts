@@ -1,27 +1,36 @@
 import type { SampleRing } from './sample-ring.ts';
 import { type TotalKind, Totals, totalOf } from './totals.ts';
 
-const COLUMNS = 5;
+/** What has to be known of the samples behind each one. */
+const COLUMNS = {
+  min: ['min'],
+  max: ['max'],
+  sum: ['sum'],
+  avg: ['mean'],
+  stddev: ['mean', 'spread'],
+} as const satisfies Record<TotalKind, readonly (keyof Totals)[]>;
 
 /**
- * Totals over the samples of a ring from which the oldest fall out, without ever subtracting: a number that was huge
- * leaves nothing behind. The older samples carry, each, the totals from it to the end of the older part; the newer part
+ * One total over the samples of a ring from which the oldest fall out, without ever subtracting: a number that was huge
+ * leaves nothing behind. The older samples carry, each, the total from it to the end of the older part; the newer part
  * has one running total. When the older part is used up, the newer one becomes it: each sample is looked at twice.
  *
  * @see K. Tangwongsan et al., "Low-Latency Sliding-Window Aggregation in Worst-Case Constant Time", 2017 (two stacks)
  */
 export class SuffixTotals {
   readonly #ring: SampleRing;
+  readonly #kind: TotalKind;
   readonly #newer = new Totals();
   readonly #joined = new Totals();
-  /** Of every sample of the older part, by position: sum, mean, spread, min, max. */
+  /** Of every sample of the older part, by position. */
   #suffixes: Float64Array;
   /** Samples in the older part. */
   #older = 0;
 
-  constructor(ring: SampleRing) {
+  constructor(ring: SampleRing, kind: TotalKind) {
     this.#ring = ring;
-    this.#suffixes = new Float64Array(COLUMNS * ring.room);
+    this.#kind = kind;
+    this.#suffixes = new Float64Array(COLUMNS[kind].length * ring.room);
   }
 
   /** After a sample was pushed to the ring. */
@@ -38,34 +47,31 @@ export class SuffixTotals {
   /** Makes all samples of the ring the older part. */
   rebuild(): void {
     const ring = this.#ring;
-    const room = COLUMNS * ring.room;
+    const columns = COLUMNS[this.#kind];
+    const room = columns.length * ring.room;
     if (this.#suffixes.length !== room) this.#suffixes = new Float64Array(room);
     const totals = this.#joined;
     totals.clear();
     for (let at = ring.size - 1; at >= 0; at--) {
       totals.add(ring.value(at));
-      const column = COLUMNS * ring.positionOf(at);
-      this.#suffixes[column] = totals.sum;
-      this.#suffixes[column + 1] = totals.mean;
-      this.#suffixes[column + 2] = totals.spread;
-      this.#suffixes[column + 3] = totals.min;
-      this.#suffixes[column + 4] = totals.max;
+      const first = columns.length * ring.positionOf(at);
+      for (let column = 0; column < columns.length; column++)
+        this.#suffixes[first + column] = totals[columns[column] ?? 'sum'];
     }
     this.#older = ring.size;
     this.#newer.clear();
   }
 
-  total(kind: TotalKind): number {
+  total(): number {
     const totals = this.#joined;
-    if (this.#older === 0) return totalOf(this.#newer, kind);
-    const column = COLUMNS * this.#ring.positionOf(0);
+    if (this.#older === 0) return totalOf(this.#newer, this.#kind);
+    const columns = COLUMNS[this.#kind];
+    const first = columns.length * this.#ring.positionOf(0);
+    totals.clear();
     totals.count = this.#older;
-    totals.sum = this.#suffixes[column] as number;
-    totals.mean = this.#suffixes[column + 1] as number;
-    totals.spread = this.#suffixes[column + 2] as number;
-    totals.min = this.#suffixes[column + 3] as number;
-    totals.max = this.#suffixes[column + 4] as number;
+    for (let column = 0; column < columns.length; column++)
+      totals[columns[column] ?? 'sum'] = this.#suffixes[first + column] as number;
     totals.join(this.#newer);
-    return totalOf(totals, kind);
+    return totalOf(totals, this.#kind);
   }
 }
