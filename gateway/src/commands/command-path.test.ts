@@ -7,6 +7,7 @@ import { MemoryKvFile } from '../journal/kv/memory-kv.ts';
 import { KvJournal } from '../journal/kv-journal.ts';
 import { BenchDevice, DEVICE, pointId, refusedByDevice } from './bench-device.fixture.ts';
 import { CommandPath } from './command-path.ts';
+import { Interlocks } from './interlocks.ts';
 
 let clock: MemoryClock;
 let logger: MemoryLogger;
@@ -17,22 +18,9 @@ let journal: KvJournal;
 let kv: Kv;
 let commands: CommandPath;
 let count = 0;
-/** Why the interlock says no. */
-let blocked: string | undefined;
-/** How often it says yes before. */
-let passes = 0;
-let asked = 0;
-const interlocks = {
-  refusal: () => {
-    asked++;
-    return asked > passes ? blocked : undefined;
-  },
-};
+const interlocks = new Interlocks();
 
 beforeEach(async () => {
-  blocked = undefined;
-  passes = 0;
-  asked = 0;
   clock = new MemoryClock();
   logger = new MemoryLogger();
   device = new BenchDevice();
@@ -105,78 +93,6 @@ async function events(): Promise<EventRecord[]> {
 }
 
 const types = async () => (await events()).map((event) => event.type);
-
-describe('an interlock', () => {
-  it('keeps the machine still and says why, also when it changes while the command is being recorded', async () => {
-    blocked = 'it does not hold: breaker == true';
-    expect(await carriedOut(command('limit', 120))).toMatchObject({
-      result: 'refused',
-      code: 'INTERLOCK',
-      message: 'the interlock says no: it does not hold: breaker == true',
-    });
-    passes = asked + 1;
-    expect(await carriedOut(command('limit', 130))).toMatchObject({ result: 'refused', code: 'INTERLOCK' });
-    expect(device.written).toEqual([]);
-    expect(await types()).toEqual(['command.refused', 'command.accepted', 'command.refused']);
-  });
-});
-
-describe('a dry run', () => {
-  it('goes through every check, says what would be written, and moves nothing', async () => {
-    device.raw = 'write holding 200 = 0078';
-    const receipt = await carriedOut(command('limit', 120, { dryRun: true }));
-    expect(receipt).toMatchObject({
-      result: 'done',
-      dryRun: true,
-      before: 100,
-      raw: 'write holding 200 = 0078',
-      message: 'limit of Pump 1 would be written as 120; nothing was moved',
-    });
-    expect(device.written).toEqual([]);
-    expect(await events()).toMatchObject([
-      { type: 'command.dry-run', data: { dryRun: true, value: 120, raw: 'write holding 200 = 0078' } },
-    ]);
-  });
-
-  it.each<[what: string, point: string, value: WriteCommand['value'], code: string]>([
-    ['out of range', 'limit', 500, 'OUT_OF_RANGE'],
-    ['of the wrong type', 'breaker', 1, 'VALUE_TYPE'],
-    ['of a point nobody may write', 'temperature', 1, 'NOT_WRITABLE'],
-    ['for another role', 'setpoint', 1, 'ROLE'],
-  ])('is refused %s as the command would be', async (_, point, value, code) => {
-    const receipt = await carriedOut(command(point, value, { dryRun: true }));
-    expect(receipt).toMatchObject({ result: 'refused', code, dryRun: true });
-  });
-
-  it('is refused by an interlock, and when the value cannot be encoded', async () => {
-    blocked = 'breaker is bad: timeout';
-    expect(await carriedOut(command('limit', 1, { dryRun: true }))).toMatchObject({ code: 'INTERLOCK' });
-    blocked = undefined;
-    device.raw = refusedByDevice;
-    expect(await carriedOut(command('limit', 1, { dryRun: true }))).toMatchObject({
-      result: 'refused',
-      code: 'ILLEGAL_VALUE',
-    });
-  });
-});
-
-describe('a point with a rate limit', () => {
-  it('takes a burst, then one write every so long, by the monotonic clock', async () => {
-    device.add('valve', 'float64', 0, { rate: { every: 1000, burst: 2 } });
-    const codes = async (...values: number[]) => {
-      const found: (string | undefined)[] = [];
-      for (const value of values) found.push((await carriedOut(command('valve', value))).code);
-      return found;
-    };
-    expect(await codes(1, 2, 3)).toEqual([undefined, undefined, 'RATE']);
-    clock.jumpWall(-86_400_000);
-    expect((await carriedOut(command('valve', 4, { dryRun: true }))).code).toBe('RATE');
-    await clock.advance(1000);
-    expect((await carriedOut(command('valve', 4, { dryRun: true }))).code).toBeUndefined();
-    expect(await codes(5, 6)).toEqual([undefined, 'RATE']);
-    expect(device.written).toEqual(['valve=1', 'valve=2', 'valve=5']);
-  });
-});
 
 describe('a command', () => {
   it('writes, reads back, and leaves two lines in the journal', async () => {
