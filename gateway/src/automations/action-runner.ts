@@ -81,7 +81,7 @@ export class ActionRunner {
     else void before.done.then(clear);
   }
 
-  /** Waits a moment for what is under way; what waits behind it is not begun. */
+  /** Waits a moment for what has fired to be done: it does not fire again for the same. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     const isDone = new AbortController();
@@ -93,13 +93,11 @@ export class ActionRunner {
   }
 
   async #carryOut(firing: Firing): Promise<void> {
-    if (this.#isStopped) return;
     const { rule, label = rule, inputs, actions } = firing;
     const data: Record<string, JsonValue> = { rule, actions: actions.length };
     for (const [name, value] of Object.entries(inputs)) data[`input.${name}`] = shortened(value);
     await this.#deps.note('rule.fired', `rule ${rule} fired: ${label}`, { data });
     for (const action of actions) {
-      if (this.#isStopped) return;
       try {
         await this.#do(firing, action);
       } catch (error) {

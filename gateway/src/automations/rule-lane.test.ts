@@ -222,6 +222,15 @@ describe("a gateway's rules", () => {
     expect(lane.counts).toEqual({ rules: 0, evaluations: 2, firings: 1, errors: 0 });
   });
 
+  it('do what they have begun before they stop', async () => {
+    lane.apply(rules(HOT));
+    const batch = new SampleBatch(1);
+    batch.pushNumber(PointNo.parse(0), 0, 0, 31);
+    lane.accept(batch);
+    await lane.stop();
+    expect(done).toEqual(['rule.fired', 'write', 'publish site/hot 31 false', 'item.review']);
+  });
+
   it('end an alarm that they raised before they were changed', async () => {
     lane.apply(rules(HOT));
     await send('t', 31);
