@@ -79,6 +79,17 @@ describe('adopting devices that announce themselves', () => {
     expect(applied).toEqual([]);
   });
 
+  it('finds a device once that announces itself and sends messages nobody reads yet', async () => {
+    await announce(TASMOTA);
+    await until(() => expect(waiting()).toEqual(['pump-plug']));
+    await device.mqtt.publishAsync('tele/plug_A1B2C3/STATE', '{"POWER":"ON"}', { qos: 1 });
+    await device.mqtt.publishAsync('tele/plug_A1B2C3/LWT', 'Online', { qos: 1 });
+    await device.mqtt.publishAsync('hall/th', '{"temperature":21.5}', { qos: 1 });
+    await until(() => expect(waiting()).toHaveLength(2));
+    expect(waiting()).not.toContain('tele');
+    expect(adoption.pending.list().map(({ source }) => source)).toEqual(['home-assistant', 'mqtt']);
+  });
+
   it('makes one a device for good when somebody says so', async () => {
     await announce(TASMOTA);
     await until(() => expect(waiting()).toEqual(['pump-plug']));

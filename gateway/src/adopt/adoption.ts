@@ -40,7 +40,16 @@ export class Adoption implements Lifecycle {
       },
       { max: config.maxPending },
     );
-    if (config.messages) this.#unread = new UnreadMessages({ clock, logger, broker, pending: this.pending });
+    if (config.messages) {
+      const unclaimed: AdoptionDeps['broker'] = {
+        onUnread: (listener) =>
+          broker.onUnread((topic, ...message) => {
+            // A device that announces itself is found once.
+            if (this.#listener?.covers(topic) !== true) listener(topic, ...message);
+          }),
+      };
+      this.#unread = new UnreadMessages({ clock, logger, broker: unclaimed, pending: this.pending });
+    }
     if (config.homeAssistant === false) return;
     const { prefix } = config.homeAssistant;
     this.#listener = new DiscoveryListener(

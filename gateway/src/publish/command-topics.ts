@@ -28,8 +28,8 @@ export interface CommandTopicsDeps {
   /** The command path: the only way to a machine. */
   readonly commands: (command: WriteCommand) => Promise<Receipt>;
   readonly names: PublisherNames;
-  /** A command was answered: whoever sent it wants to see what the point is now. */
-  readonly onAnswered: (no: PointNo) => void;
+  /** A command was not carried out: whoever sent it has to be shown what the point still is. */
+  readonly onRefused: (no: PointNo) => void;
 }
 
 interface Target {
@@ -94,14 +94,14 @@ export class CommandTopics {
   }
 
   async #take(topic: string, target: Target, payload: Uint8Array): Promise<void> {
-    const { clock, logger, commands, onAnswered } = this.#deps;
+    const { clock, logger, commands, onRefused } = this.#deps;
     const value = wantedValue(payload, target);
     if (value === undefined) {
       logger.warn(
         { topic, bytes: payload.length },
         `what was published is no ${target.kind} to set a point to`,
       );
-      onAnswered(target.no);
+      onRefused(target.no);
       return;
     }
     if (this.#underWay >= MAX_UNDER_WAY) {
@@ -124,12 +124,13 @@ export class CommandTopics {
     };
     try {
       const { result, code, message } = await commands(command);
-      if (result !== 'done') logger.warn({ topic, result, code }, `command from MQTT: ${message}`);
+      if (result === 'done') return;
+      logger.warn({ topic, result, code }, `command from MQTT: ${message}`);
+      onRefused(target.no);
     } catch (error) {
       logger.error({ topic, error: describeError(error) }, 'command from MQTT failed');
     } finally {
       this.#underWay--;
-      onAnswered(target.no);
     }
   }
 }

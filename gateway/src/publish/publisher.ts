@@ -71,7 +71,7 @@ export class Publisher implements Lifecycle {
     );
     if (role !== undefined) {
       this.#commands = new CommandTopics(
-        { ...deps, onAnswered: (no) => this.#json.resend(no) },
+        { ...deps, onRefused: (no) => this.#json.resend(no) },
         { topic: json.topic, role, by: 'home-assistant' },
       );
     }

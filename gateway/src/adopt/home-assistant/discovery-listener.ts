@@ -30,6 +30,8 @@ export class DiscoveryListener implements Lifecycle {
   readonly #config: DiscoveryListenerConfig;
   readonly #deviceOfTopic = new Map<string, string>();
   readonly #devices = new Map<string, Map<string, Announcement>>();
+  /** Topics of announced devices, by device. */
+  readonly #topics = new Map<string, ReadonlySet<string>>();
   #unsubscribe: (() => void)[] = [];
   #isFull = false;
 
@@ -50,6 +52,13 @@ export class DiscoveryListener implements Lifecycle {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#deviceOfTopic.clear();
     this.#devices.clear();
+    this.#topics.clear();
+  }
+
+  /** Whether a message belongs to a device that announces itself. */
+  covers(topic: string): boolean {
+    for (const topics of this.#topics.values()) if (topics.has(topic)) return true;
+    return false;
   }
 
   #take(topic: string, payload: Uint8Array): void {
@@ -77,6 +86,7 @@ export class DiscoveryListener implements Lifecycle {
       return;
     }
     this.#devices.delete(deviceId);
+    this.#topics.delete(deviceId);
     this.#deps.pending.remove(keyOf(deviceId));
   }
 
@@ -85,6 +95,7 @@ export class DiscoveryListener implements Lifecycle {
     const [first] = announced;
     if (first === undefined) return;
     const { entry, skipped } = siteEntryOf(announced, this.#config.broker);
+    this.#topics.set(deviceId, new Set(announced.flatMap(({ entities }) => entities.flatMap(topicsOf))));
     const { name, maker, model } = first;
     this.#deps.pending.add({ source: SOURCE, key: keyOf(deviceId), name, maker, model, entry, skipped });
   }
@@ -97,6 +108,11 @@ export class DiscoveryListener implements Lifecycle {
     this.#isFull = true;
     return false;
   }
+}
+
+function topicsOf({ config }: Announcement['entities'][number]): string[] {
+  const { state_topic: state, availability_topic: availability, availability: listed = [] } = config;
+  return [state, availability, ...listed.map(({ topic }) => topic)].filter((topic) => topic !== undefined);
 }
 
 function keyOf(deviceId: string): string {

@@ -168,6 +168,23 @@ describe.each([
     expect(home.config(`number.${ID}_speed`)).toMatchObject({ min: 0, max: 2900, step: 1 });
   });
 
+  it('shows again what a point is when a command was refused', async () => {
+    home = await HomeAssistant.started(peer.url);
+    await start();
+    world.send('pump-1', 'speed', 1450);
+    await shows(`number.${ID}_speed`, '1450 rpm');
+    const seen: string[] = [];
+    peer.link.subscribe('mw/works/pump-1/speed', (_topic, payload) =>
+      seen.push(Buffer.from(payload).toString()),
+    );
+    await until(() => expect(seen).toHaveLength(1));
+    world.answer = { result: 'refused', message: 'the door is open' };
+    await home.set(`number.${ID}_speed`, '1500');
+    await until(() => expect(seen).toHaveLength(2));
+    expect(seen[1]).toContain('"v":1450');
+    expect(world.logger.lines.at(-1)?.message).toContain('the door is open');
+  });
+
   it('speaks of values by their labels', async () => {
     home = await HomeAssistant.started(peer.url);
     await start();
