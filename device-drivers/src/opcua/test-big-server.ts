@@ -47,7 +47,7 @@ for (let begin = 0; begin < variables; begin += perFolder) {
   for (let no = begin; no < Math.min(variables, begin + perFolder); no++) {
     const value = new Variant({ dataType: DataType.Double, value: no });
     const head = { organizedBy: folder, browseName: `V${no}`, nodeId: `s=v${no}`, dataType: DataType.Double };
-    all.push(namespace.addVariable({ ...head, minimumSamplingInterval: 50, value }));
+    all.push(namespace.addVariable({ ...head, minimumSamplingInterval: 0, value }));
   }
 }
 if (everyMs > 0) {
