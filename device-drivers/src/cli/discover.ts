@@ -19,6 +19,7 @@ import type { Environment } from './site.ts';
 export interface DiscoverOptions {
   readonly from?: string;
   readonly maxPoints?: number;
+  readonly models?: string;
   readonly timeout?: string;
   readonly json?: boolean;
   readonly out?: string;
@@ -46,12 +47,14 @@ export async function discover(
     print(JSON.stringify(found, null, 2));
     return;
   }
-  if (found.length === 0) {
-    print('nothing was found');
+  const described = found.filter(({ body }) => Object.keys(body.points ?? {}).length > 0);
+  if (described.length === 0) {
+    const looked = found.map((device) => comments(device)).join('');
+    print(found.length === 0 ? 'nothing was found' : `${looked}no points were found there`);
     process.exitCode = 1;
     return;
   }
-  await tell(driver, found, options);
+  await tell(driver, described, options);
 }
 
 function driverNamed(name: string): DriverName {
@@ -81,12 +84,16 @@ async function lookFor<D extends DriverName>(
   const localBroker = await brokerOf(options, environment);
   const secret = (name: string) => environment[name];
   const signal = AbortSignal.timeout(timeoutOf(options.timeout ?? '60s'));
-  const { from, maxPoints = MAX_POINTS } = options;
+  const { from, models, maxPoints = MAX_POINTS } = options;
+  const where = {
+    ...(from === undefined ? {} : { from }),
+    ...(models === undefined ? {} : { models: resolve(models) }),
+  };
   const found: FoundDevice[] = [];
   await localBroker?.start();
   try {
     const devices = look(
-      { connect, maxPoints, ...(from === undefined ? {} : { from }) },
+      { connect, maxPoints, ...where },
       { clock, logger, secret, ...(localBroker === undefined ? {} : { localBroker }) },
       { signal },
     );

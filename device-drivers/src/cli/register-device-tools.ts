@@ -30,6 +30,7 @@ export function registerDeviceTools(device: Command, environment: Environment): 
     .argument('[settings...]', 'the connection, as key=value, as in a "connect" block')
     .option('--from <place>', 'where to begin: an OPC UA node, a topic')
     .option('--max-points <number>', 'stop after so many points (default: 1000)', whole)
+    .option('--models <folder>', 'SunSpec: the folder of model definitions, of github.com/sunspec/models')
     .option('--timeout <duration>', 'how long to look', '60s')
     .option('--type <name@revision>', 'write it as a device type of this name instead of a site')
     .option('-o, --out <file>', 'write it there; a file that is there is never written over')
@@ -41,8 +42,8 @@ export function registerDeviceTools(device: Command, environment: Environment): 
       'after',
       `
 Examples:
-  millwright device discover modbus tcp=10.0.4.7:502 unit=1
-  millwright device discover modbus tcp=10.0.4.7:502 --type acme-inverter@1 -o types/acme-inverter.yaml
+  millwright device discover modbus tcp=10.0.4.7:502 unit=1 --models models/json
+  millwright device discover modbus tcp=10.0.4.7:502 --models models/json --type acme-inverter@1 -o types/acme-inverter.yaml
   millwright device discover opcua url=opc.tcp://10.0.4.20:4840 --from "ns=3;s=Press" --max-points 200
 `,
     )
