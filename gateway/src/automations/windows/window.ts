@@ -3,8 +3,8 @@ import { KeptSamples } from './kept-samples.ts';
 import { PassingSamples } from './passing-samples.ts';
 
 /** Samples that leave a sliding window are noticed this often in its span, or as soon as another one comes. */
-const LOOKS_PER_SPAN = 200;
-const LOOK_MIN_MS = 10;
+const LOOKS_PER_SPAN = 100;
+const LOOK_MIN_MS = 50;
 const LOOK_MAX_MS = 1000;
 
 /** Samples looked at together. Times are those of the engine: they never go back. */
