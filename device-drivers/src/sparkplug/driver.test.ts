@@ -1,46 +1,21 @@
-import { type DeviceSpecOf, InlineDevice, PointId, PointNo } from '@millwright/protocol';
+import { PointNo } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
 import { MemoryLogger } from '@millwright/protocol/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Driver, DriverDevice } from '../driver.ts';
+import type { Driver } from '../driver.ts';
 import { MqttClientLink } from '../mqtt/client-link.ts';
 import { LoopbackBroker } from '../mqtt/loopback-broker.fixture.ts';
 import { type DriverPeer, describeDriver, Recorder } from '../testing/index.ts';
-import { DEVICE, NODE, TestEdgeNode } from './edge-node.fixture.ts';
+import type { TestEdgeNode } from './edge-node.fixture.ts';
 import { sparkplugDriver } from './index.ts';
+import { METRIC, PRESS_POINTS, pressAt, pressEdgeNode, SETPOINT } from './press.fixture.ts';
 
-const TEMPERATURE = PointId.parse('temperature');
-const SETPOINT = PointId.parse('setpoint');
-const METRIC = new Map([
-  [TEMPERATURE, 'Bearing/Temperature'],
-  [SETPOINT, 'Setpoint'],
-]);
 const never = new AbortController().signal;
-
-function deviceAt(broker: string): DriverDevice<'sparkplug'> {
-  const spec = InlineDevice.parse({
-    id: 'press-2',
-    driver: 'sparkplug',
-    connect: { broker, ...NODE, device: DEVICE, host: 'box', reorder: '300ms' },
-    points: {
-      temperature: { metric: 'Bearing/Temperature', as: 'float64', unit: 'Cel' },
-      setpoint: { metric: 'Setpoint', as: 'float64', write: { range: [0, 200] } },
-    },
-  }) as DeviceSpecOf<'sparkplug'>;
-  return { spec, numbers: new Map([...METRIC.keys()].map((id, at) => [id, PointNo.parse(at)])) };
-}
-
-function edgeNodeOn(broker: LoopbackBroker): TestEdgeNode {
-  return new TestEdgeNode(broker.url, {
-    'Bearing/Temperature': { type: 'Double', value: 20 },
-    Setpoint: { type: 'Int32', value: 20 },
-  });
-}
 
 async function createPeer(options: { readonly local: boolean }): Promise<DriverPeer<'sparkplug'>> {
   const broker = await LoopbackBroker.create();
   await broker.start();
-  const edge = edgeNodeOn(broker);
+  const edge = pressEdgeNode(broker.url);
   const link = options.local
     ? new MqttClientLink(
         { clock: systemClock, logger: new MemoryLogger() },
@@ -50,7 +25,7 @@ async function createPeer(options: { readonly local: boolean }): Promise<DriverP
   await link?.start();
   if (link === undefined) await broker.cut();
   return {
-    device: deviceAt(options.local ? 'local' : broker.url),
+    device: pressAt(options.local ? 'local' : broker.url),
     ...(link === undefined ? {} : { deps: { localBroker: link } }),
     start: async () => {
       await broker.start();
@@ -73,13 +48,12 @@ async function createPeer(options: { readonly local: boolean }): Promise<DriverP
   };
 }
 
-const points = { number: TEMPERATURE, writable: SETPOINT, spoilable: TEMPERATURE };
 for (const local of [false, true]) {
   describeDriver({
     name: local ? 'Sparkplug on the own broker' : 'Sparkplug on another broker',
     module: sparkplugDriver,
     createPeer: () => createPeer({ local }),
-    points,
+    points: PRESS_POINTS,
     values: [21, 36],
     unplugs: true,
     reads: false,
@@ -99,9 +73,9 @@ describe('the Sparkplug driver', () => {
   beforeEach(async () => {
     broker = await LoopbackBroker.create();
     await broker.start();
-    edge = edgeNodeOn(broker);
+    edge = pressEdgeNode(broker.url);
     seen = new Recorder();
-    driver = sparkplugDriver.create([deviceAt(broker.url)], seen.deps());
+    driver = sparkplugDriver.create([pressAt(broker.url)], seen.deps());
     await edge.start();
     await driver.start();
     await vi.waitFor(() => expect(latest(0)).toMatchObject({ v: 20, q: 'good' }), patience);
@@ -114,7 +88,7 @@ describe('the Sparkplug driver', () => {
 
   it('asks an edge node that was born before it came for a rebirth', () => {
     expect(edge.rebirths).toBe(1);
-    expect(seen.history(deviceAt(broker.url).spec.id)).toEqual(['up']);
+    expect(seen.history(pressAt(broker.url).spec.id)).toEqual(['up']);
   });
 
   it('asks for a rebirth when a message is missing, and keeps what came after it', async () => {
@@ -164,12 +138,25 @@ describe('the Sparkplug driver', () => {
       () => expect(latest(1)).toMatchObject({ v: null, q: 'bad', why: 'disconnected' }),
       patience,
     );
-    const write = driver.write(deviceAt(broker.url).spec.id, SETPOINT, 1, { signal: never });
+    const write = driver.write(pressAt(broker.url).spec.id, SETPOINT, 1, { signal: never });
     await expect(write).rejects.toMatchObject({ code: 'DEVICE_OFFLINE' });
   });
 
+  it('tells its plan in the words of Sparkplug', () => {
+    expect(sparkplugDriver.plan?.(pressAt('local').spec)).toMatchObject({
+      requests: [
+        { request: 'subscribe spBv1.0/plant/+/press-line/#', points: ['temperature', 'setpoint'] },
+        { request: 'publish spBv1.0/STATE/box' },
+      ],
+      notes: [
+        'asks on spBv1.0/plant/NCMD/press-line for a rebirth when a message is missing',
+        'writes go to spBv1.0/plant/DCMD/press-line/press-2',
+      ],
+    });
+  });
+
   it('refuses a value that the metric cannot hold', async () => {
-    const write = driver.write(deviceAt(broker.url).spec.id, SETPOINT, 1.5, { signal: never });
+    const write = driver.write(pressAt(broker.url).spec.id, SETPOINT, 1.5, { signal: never });
     await expect(write).rejects.toMatchObject({ code: 'VALUE_TYPE' });
   });
 });

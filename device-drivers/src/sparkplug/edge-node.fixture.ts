@@ -1,4 +1,4 @@
-import type { Value } from '@millwright/protocol';
+import { MillwrightError, type Value } from '@millwright/protocol';
 import { systemClock } from '@millwright/protocol/node';
 import type { DataTypeName } from './datatypes.ts';
 import { MqttServer } from './mqtt-server.ts';
@@ -17,7 +17,7 @@ interface Register {
 /** A small edge node with one device, of which a test can pull the plug. Aliases are positions, from 1. */
 export class TestEdgeNode {
   readonly metrics: Map<string, Register>;
-  readonly #url: string;
+  readonly #server: MqttServer;
   #session: Session | undefined;
   #abort = new AbortController();
   #bdSeq = -1;
@@ -25,7 +25,7 @@ export class TestEdgeNode {
   rebirths = 0;
 
   constructor(url: string, metrics: Readonly<Record<string, Register>>) {
-    this.#url = url;
+    this.#server = new MqttServer({ url, clientId: 'press-line' });
     this.metrics = new Map(Object.entries(metrics));
   }
 
@@ -33,7 +33,17 @@ export class TestEdgeNode {
     if (this.#session !== undefined) return;
     this.#bdSeq = (this.#bdSeq + 1) % 256;
     this.#abort = new AbortController();
-    const session = await new MqttServer({ url: this.#url, clientId: 'press-line' }).open(
+    const session = await this.#open().catch((error: unknown) => {
+      if (error instanceof MillwrightError && error.code === 'MQTT_VERSION') return this.#open();
+      throw error;
+    });
+    this.#session = session;
+    await session.subscribe([nodeTopic('NCMD', NODE), deviceTopic('DCMD', NODE, '+')]);
+    await this.birth();
+  }
+
+  #open(): Promise<Session> {
+    return this.#server.open(
       {
         topic: nodeTopic('NDEATH', NODE),
         payload: encodePayload({ metrics: [this.#bdMetric()] }),
@@ -47,9 +57,6 @@ export class TestEdgeNode {
       },
       { signal: this.#abort.signal },
     );
-    this.#session = session;
-    await session.subscribe([nodeTopic('NCMD', NODE), deviceTopic('DCMD', NODE, '+')]);
-    await this.birth();
   }
 
   /** Ends with its death certificate. */

@@ -1,4 +1,5 @@
 import type { DriverModule } from '../driver.ts';
+import { planOf } from './plan-of.ts';
 import { SparkplugDriver } from './sparkplug-driver.ts';
 
 export { DataType, type DataTypeName } from './datatypes.ts';
@@ -14,4 +15,5 @@ export const sparkplugDriver: DriverModule<'sparkplug'> = {
   driver: 'sparkplug',
   lineOf: ({ connect: { broker, username, host } }) => `${username ?? ''}@${broker} as ${host ?? ''}`,
   create: (devices, deps) => new SparkplugDriver(devices, deps),
+  plan: planOf,
 };
