@@ -18,7 +18,7 @@ const SITE = `
   points:
     state: { at: 0, as: uint16, bits: [0, 2], enum: { 0: closed, 1: moving, 2: open } }
     level: { at: 1, as: int32, order: CDAB, scale: 0.01, unit: m, alarms: { high: { at: 4, delay: 5s } } }
-    mode: { table: coil, at: 0, as: bool, write: { role: engineer, interlock: "state == 0" } }
+    mode: { table: coil, at: 0, as: bool, write: { role: engineer, interlock: "state == 0 || level < 1.0" } }
     tag: { at: 10, as: text, length: 4 }
     half: { at: 20, as: float16 }
 `;

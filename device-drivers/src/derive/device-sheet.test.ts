@@ -28,7 +28,7 @@ describe('the sheet of a device', () => {
         '',
         '| Point | Range | Who | Risk | Only when |',
         '| --- | --- | --- | --- | --- |',
-        '| `mode` | any | engineer | medium | `state == 0` |',
+        '| `mode` | any | engineer | medium | `state == 0 \\|\\| level < 1.0` |',
         '',
         '## Alarms (1)',
         '',

@@ -131,10 +131,11 @@ describe('a machine made from its device type', () => {
 
     const write = (point: string, value: Value) =>
       conversation.driver.write(spec.id, point as PointId, value, { signal: AbortSignal.timeout(30_000) });
-    await write('limit', 123);
-    await write('breaker', true);
     const shows = (point: string) => conversation.sampleOf(point as PointId)?.v;
-    expect(await conversation.until(() => shows('limit') === 123 && shows('breaker') === true, 30_000)).toBe(
+    const other = shows('breaker') !== true;
+    await write('limit', 123);
+    await write('breaker', other);
+    expect(await conversation.until(() => shows('limit') === 123 && shows('breaker') === other, 30_000)).toBe(
       true,
     );
     await expect(write('limit', 500)).rejects.toThrow();
