@@ -3,6 +3,8 @@ import { connect, ErrorWithReasonCode, type IClientOptions, type MqttClient } fr
 import type { MqttLink } from '../driver.ts';
 import { hasWildcard, topicMatches } from './topic.ts';
 
+export { readTls } from './link-tls.ts';
+
 export interface ClientLinkConfig {
   /** `mqtt://host:port` or `mqtts://host:port`. */
   readonly url: string;

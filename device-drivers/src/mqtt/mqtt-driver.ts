@@ -10,6 +10,7 @@ import {
 } from '@millwright/protocol';
 import type { JSONPathQuery, JSONValue } from 'json-p3';
 import type { Driver, DriverDeps, DriverDevice, MqttLink } from '../driver.ts';
+import { readTls } from './link-tls.ts';
 import { MqttDevice, type MqttPointPlan } from './mqtt-device.ts';
 import { encodeCommand, parseJson, pushPayload, textOf } from './payload.ts';
 
@@ -142,7 +143,7 @@ export class MqttDriver implements Driver {
   }
 
   async #openLink(): Promise<MqttLink> {
-    const { broker, username, passwordEnv } = this.#connect;
+    const { broker, username, passwordEnv, clientId, session, tls } = this.#connect;
     const { localBroker, clock, logger, secret } = this.#deps;
     if (broker === 'local' && localBroker !== undefined) return localBroker;
     const password = passwordEnv === undefined ? undefined : secret?.(passwordEnv);
@@ -155,7 +156,9 @@ export class MqttDriver implements Driver {
       { clock, logger },
       {
         url: broker,
-        clientId: `millwright-${randomBytes(6).toString('hex')}`,
+        clientId: clientId ?? `millwright-${randomBytes(6).toString('hex')}`,
+        ...(session === undefined ? {} : { sessionExpirySeconds: Math.ceil(session / 1000) }),
+        ...(tls === undefined ? {} : { tls: await readTls(tls) }),
         ...(username === undefined ? {} : { username }),
         ...(password === undefined ? {} : { password }),
       },
@@ -168,9 +171,14 @@ export class MqttDriver implements Driver {
     this.#cancelGrace?.();
     const link = this.#link;
     this.#link = undefined;
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    const unsubscribe = () => {
+      for (const end of this.#unsubscribe.splice(0)) end();
+    };
+    // A session that is to be kept keeps its subscriptions.
+    if (this.#connect.session === undefined) unsubscribe();
     this.#connected = false;
     if (this.#connect.broker !== 'local') await link?.stop();
+    unsubscribe();
   }
 
   #onLink(connected: boolean): void {

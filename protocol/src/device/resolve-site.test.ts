@@ -138,7 +138,7 @@ describe('a site', () => {
     [
       'a connection of another driver',
       '- id: a\n  type: sensor@2\n  connect: { tcp: "h:1" }',
-      'site.yaml:3:12: a.connect.broker: is missing; it must be "local", or must be text (in quotes when it looks like a number)\nsite.yaml:3:14: a.connect.tcp: unknown key; known are broker, base, availability, username, passwordEnv',
+      'site.yaml:3:12: a.connect.broker: is missing; it must be "local", or must be text (in quotes when it looks like a number)\nsite.yaml:3:14: a.connect.tcp: unknown key; did you mean "tls"?',
     ],
     [
       'a misspelt connection',

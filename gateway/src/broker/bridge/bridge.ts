@@ -83,9 +83,10 @@ export class Bridge implements Lifecycle {
   async stop(): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
+    // First the link: a session keeps its subscriptions, and what comes meanwhile waits there.
+    await this.#deps.link.stop();
     for (const end of this.#ends.splice(0)) end();
     this.#connected = false;
-    await this.#deps.link.stop();
     await this.#deps.queue.committed();
   }
 

@@ -1,14 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { LinkTls } from '@millwright/device-drivers/mqtt-link';
-import {
-  type Clock,
-  InvalidInputError,
-  type Lifecycle,
-  type Logger,
-  startAll,
-  stopAll,
-} from '@millwright/protocol';
+import { type Clock, type Lifecycle, type Logger, startAll, stopAll } from '@millwright/protocol';
 import type { KvFile } from '../../journal/kv/kv.ts';
 import { openStore } from '../../journal/kv/open-store.ts';
 import type { MqttBroker } from '../broker.ts';
@@ -46,7 +37,7 @@ export class Bridges implements Lifecycle {
     this.#config = config;
   }
 
-  /** @throws InvalidInputError `BRIDGE_TLS`; UnavailableError when the store cannot be opened */
+  /** @throws InvalidInputError `TLS_FILES`; UnavailableError when the store cannot be opened */
   async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (this.#running !== undefined) return;
     const { clock, logger, file } = this.#deps;
@@ -83,13 +74,13 @@ export class Bridges implements Lifecycle {
 
   async #create(config: BridgeConfig, records: DurableRecords): Promise<Bridge> {
     const { clock, logger, broker, secret } = this.#deps;
-    const { MqttClientLink } = await import('@millwright/device-drivers/mqtt-link');
+    const { MqttClientLink, readTls } = await import('@millwright/device-drivers/mqtt-link');
     const { name, username, passwordEnv, queue, session, topics } = config;
     const password = passwordEnv === undefined ? undefined : secret(passwordEnv);
     if (passwordEnv !== undefined && password === undefined) {
       logger.warn({ bridge: name, variable: passwordEnv }, 'the variable that holds the password is not set');
     }
-    const tls = await this.#tls(config);
+    const tls = config.tls && (await readTls(this.#whole(config.tls)));
     const link = new MqttClientLink(
       { clock, logger: logger.child({ name: `gateway:bridge:${name}` }) },
       {
@@ -109,26 +100,8 @@ export class Bridges implements Lifecycle {
     });
   }
 
-  async #tls({ name, tls }: BridgeConfig): Promise<LinkTls | undefined> {
-    if (tls === undefined) return undefined;
-    const read = async (file: string | undefined) =>
-      file === undefined ? undefined : readFile(resolve(this.#config.folder, file));
-    try {
-      const [ca, cert, key] = await Promise.all([read(tls.ca), read(tls.cert), read(tls.key)]);
-      return {
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined ? {} : { cert }),
-        ...(key === undefined ? {} : { key }),
-      };
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new InvalidInputError(
-        'BRIDGE_TLS',
-        `bridge "${name}": a file of its tls block cannot be read: ${why}`,
-        {
-          cause,
-        },
-      );
-    }
+  #whole({ ca, cert, key }: NonNullable<BridgeConfig['tls']>) {
+    const whole = (file: string | undefined) => file && resolve(this.#config.folder, file);
+    return { ca: whole(ca), cert: whole(cert), key: whole(key) };
   }
 }
