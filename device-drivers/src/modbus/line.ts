@@ -9,7 +9,7 @@ import {
 import type { Driver, DriverDeps, DriverDevice } from '../driver.ts';
 import type { ModbusBus, Outcome } from './bus.ts';
 import { decodeInto, type MappedPoint } from './codec.ts';
-import { encode } from './encode.ts';
+import { type Encoded, encode } from './encode.ts';
 import { exceptionOf, isWorthRepeating, offline, refusal, unconfirmed } from './exception.ts';
 import { LineMemory } from './line-memory.ts';
 import { LineSchedule, type LineScheduleConfig } from './line-schedule.ts';
@@ -84,13 +84,7 @@ export class ModbusLine implements Driver {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
     const { device, point } = this.#find(slug, id);
-    if (point.table === 'input' || point.table === 'discrete') {
-      throw new InvalidInputError(
-        'POINT_READ_ONLY',
-        `${slug}: the table "${point.table}" of "${id}" can only be read`,
-      );
-    }
-    const encoded = encode(point, value);
+    const encoded = encodeFor(slug, id, point, value);
     const outcome = await this.#ask(device, signal, () =>
       this.#bus.write(device.target, point.address, encoded),
     );
@@ -98,6 +92,14 @@ export class ModbusLine implements Driver {
     if (outcome.why !== 'exception') throw unconfirmed(slug, id, 'sent but not confirmed');
     const isBegun = exceptionOf(outcome.code) === 'busy' && !isWorthRepeating(outcome.code);
     throw isBegun ? unconfirmed(slug, id, 'accepted but is not finished') : refusal(slug, id, outcome.code);
+  }
+
+  describeWrite(slug: DeviceSlug, id: PointId, value: Value): string {
+    const { device, point } = this.#find(slug, id);
+    const encoded = encodeFor(slug, id, point, value);
+    const where = `unit ${device.target.unit}, ${point.table} ${point.address}`;
+    if (encoded.to === 'coil') return `${where} = ${encoded.on ? 'on' : 'off'}`;
+    return `${where} = ${encoded.words.map((word) => word.toString(16).padStart(4, '0')).join(' ')} (hex)`;
   }
 
   async read(slug: DeviceSlug, id: PointId, { signal }: { readonly signal: AbortSignal }): Promise<Value> {
@@ -172,4 +174,15 @@ export class ModbusLine implements Driver {
 
 function stopped(): UnavailableError {
   return new UnavailableError('DEVICE_OFFLINE', 'the line is being stopped');
+}
+
+/** @throws InvalidInputError when the point cannot be written, or not with this value */
+function encodeFor(slug: DeviceSlug, id: PointId, point: MappedPoint, value: Value): Encoded {
+  if (point.table === 'input' || point.table === 'discrete') {
+    throw new InvalidInputError(
+      'POINT_READ_ONLY',
+      `${slug}: the table "${point.table}" of "${id}" can only be read`,
+    );
+  }
+  return encode(point, value);
 }
