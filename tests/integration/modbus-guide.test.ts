@@ -23,6 +23,7 @@ const files = [...PAGE.matchAll(/`(\w+\.yaml)`[^`]*(?:`[^`\n]+`[^`]*)*?\n\n```ya
 
 /** The page's ports, and those used here. */
 const ports = new Map<string, number>();
+const SUNSPEC_DEVICE = '10.0.4.7:502';
 let folder: string;
 const children: ChildProcess[] = [];
 
@@ -104,6 +105,12 @@ describe('the guide that connects a Modbus device', () => {
     );
   });
 
+  it('shows what will be asked of it', slow, async () => {
+    const plan = await finish(command(`${MILLWRIGHT}device plan`));
+    expect(plan).toContain('read holding 200');
+    expect(plan).toContain('read coil 3');
+  });
+
   it('reads it', slow, async () => {
     const read = await finish(command(`${MILLWRIGHT}device read`));
     expect(read).toMatch(/voltage_l1\s+2\d\d[\d.]*\s+V\s+good/);
@@ -129,7 +136,17 @@ describe('the guide that connects a Modbus device', () => {
     expect(await page.text()).toContain('meter-7');
   });
 
+  it('asks a device what it is, and is told when it cannot say', slow, async () => {
+    const words = command(`${MILLWRIGHT}device discover`).map((word) =>
+      word.replace(SUNSPEC_DEVICE, `127.0.0.1:${ports.get('5020')}`),
+    );
+    const { child, output } = run(words);
+    const [code] = await once(child, 'close');
+    expect(output()).toContain('it is no SunSpec device');
+    expect(code).toBe(1);
+  });
+
   it('has no command that is not run here', () => {
-    expect(commands.length).toBe(8);
+    expect(commands.length).toBe(10);
   });
 });

@@ -49,7 +49,9 @@ export class ReadPlan {
       const mapped = mapPoint(id, no, point, spec.defaults, this.#factors);
       points.set(id, mapped);
       const scan = point.scan ?? spec.defaults.scan ?? Object.keys(spec.scans)[0] ?? 'default';
-      scans.set(scan, [...(scans.get(scan) ?? []), mapped]);
+      const others = scans.get(scan);
+      if (others === undefined) scans.set(scan, [mapped]);
+      else others.push(mapped);
     }
     this.points = points;
     this.#scans = scans;
