@@ -1,5 +1,14 @@
-import type { Clock, Location, PointNo, Sample, SampleSink } from '@millwright/protocol';
-import { describeError, QUALITIES, qualityByte, REASONS } from '@millwright/protocol';
+import {
+  type Clock,
+  describeError,
+  type Location,
+  type PointNo,
+  QUALITIES,
+  qualityByte,
+  REASONS,
+  type Sample,
+  type SampleSink,
+} from '@millwright/protocol';
 import type { PointRef, RuleSpec } from '@millwright/protocol/automation';
 import { ActiveRule, type RuleListener } from './active-rule.ts';
 import type { RuleSlot } from './rule-slot.ts';
