@@ -23,6 +23,13 @@ export type DeviceState =
   /** `why` is a sentence for people. */
   | { readonly online: false; readonly why: string };
 
+export interface MqttPublishOptions {
+  readonly retain?: boolean;
+  readonly qos?: 0 | 1;
+  /** Of a retained message: the gateway's own broker need not know it after a restart, so the disk is spared. */
+  readonly transient?: boolean;
+}
+
 /** MQTT as a driver needs it: the gateway's own broker in-process, or a client of another broker. */
 export interface MqttLink extends Lifecycle {
   /**
@@ -33,11 +40,7 @@ export interface MqttLink extends Lifecycle {
     filter: string,
     handler: (topic: string, payload: Uint8Array, retained: boolean) => void,
   ): () => void;
-  publish(
-    topic: string,
-    payload: Uint8Array | string,
-    options?: { readonly retain?: boolean; readonly qos?: 0 | 1 },
-  ): Promise<void>;
+  publish(topic: string, payload: Uint8Array | string, options?: MqttPublishOptions): Promise<void>;
   /** Called with the current state at once, then on every change. @returns unsubscribe */
   onState(listener: (connected: boolean) => void): () => void;
 }

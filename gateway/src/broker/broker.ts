@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import type { MqttPublishOptions } from '@millwright/device-drivers';
 import {
   type Clock,
   describeError,
@@ -229,11 +230,7 @@ export class MqttBroker implements Lifecycle {
   }
 
   /** @throws UnavailableError `BROKER_STOPPED`; InvalidInputError `TOPIC_INVALID`, `PAYLOAD_TOO_LARGE`, `RETAINED_FULL` */
-  publish(
-    topic: string,
-    payload: Uint8Array | string,
-    options: { readonly retain?: boolean; readonly qos?: 0 | 1 } = {},
-  ): void {
+  publish(topic: string, payload: Uint8Array | string, options: MqttPublishOptions = {}): void {
     const running = this.#running;
     if (running === undefined) throw new UnavailableError('BROKER_STOPPED', 'the MQTT broker is not running');
     if (!isTopicName(topic) || topic.startsWith('$')) {
@@ -246,8 +243,8 @@ export class MqttBroker implements Lifecycle {
         `payload of ${bytes.length} bytes for "${topic}" is too large`,
       );
     }
-    const { retain = false, qos = 0 } = options;
-    if (retain && !this.#retained.set(topic, bytes, qos)) {
+    const { retain = false, qos = 0, transient = false } = options;
+    if (retain && !this.#retained.set(topic, bytes, qos, { transient })) {
       throw new InvalidInputError(
         'RETAINED_FULL',
         'the MQTT broker holds as many retained messages as it may',

@@ -1,4 +1,4 @@
-import type { MqttLink } from '@millwright/device-drivers';
+import type { MqttLink, MqttPublishOptions } from '@millwright/device-drivers';
 import { UnavailableError } from '@millwright/protocol';
 import type { MqttBroker } from './broker.ts';
 import type { MessageHandler } from './local-subscriptions.ts';
@@ -48,7 +48,7 @@ export class LocalBrokerLink implements MqttLink {
   async publish(
     topic: string,
     payload: Uint8Array | string,
-    options: { readonly retain?: boolean; readonly qos?: 0 | 1 } = {},
+    options: MqttPublishOptions = {},
   ): Promise<void> {
     if (!this.#connected) {
       throw new UnavailableError('MQTT_DISCONNECTED', "the gateway's own MQTT broker is not running");

@@ -77,6 +77,17 @@ describe('the broker over a restart', () => {
     await fixture.broker.start();
   };
 
+  it('spares the disk what this process tells anew at every start', async () => {
+    fixture = await BrokerFixture.started({ dev: true });
+    const { broker } = fixture;
+    broker.publish('a/kept', 'x', { retain: true });
+    broker.publish('a/now', 'x', { retain: true });
+    for (let no = 0; no < 50; no++) broker.publish('a/now', `${no}`, { retain: true, transient: true });
+    expect(broker.stats().retained).toBe(2);
+    await restart();
+    expect(broker.stats().retained).toBe(1);
+  });
+
   it('remembers retained messages, and what was removed of them', async () => {
     fixture = await BrokerFixture.started({ dev: true });
     const client = await fixture.connect();

@@ -50,12 +50,18 @@ export class RetainedMessages {
 
   /**
    * Keeps a copy; an empty payload removes the topic (MQTT 3.1.1 §3.3.1.3).
+   * @param options.transient in memory only
    * @returns false when there is no room: nothing has changed
    */
-  set(topic: string, payload: Uint8Array, qos: 0 | 1 | 2): boolean {
+  set(
+    topic: string,
+    payload: Uint8Array,
+    qos: 0 | 1 | 2,
+    options: { readonly transient?: boolean } = {},
+  ): boolean {
     if (!this.#put(topic, payload, qos)) return false;
     const known = this.#numbers.get(topic);
-    if (payload.length > 0) {
+    if (payload.length > 0 && options.transient !== true) {
       const no = known ?? this.#nextNo++;
       this.#numbers.set(topic, no);
       this.#records?.write(KIND, no, recordOf({ topic, qos }, payload));

@@ -150,7 +150,7 @@ export class Publisher implements Lifecycle {
   async #say(word: 'online' | 'offline'): Promise<void> {
     const { link, logger } = this.#deps;
     try {
-      await link.publish(this.#presence, word, { retain: true });
+      await link.publish(this.#presence, word, { retain: true, transient: true });
     } catch (error) {
       logger.debug({ error }, 'presence was not told');
     }

@@ -172,7 +172,7 @@ export class JsonPublisher {
 
   #send(topic: string, payload: string, retain: boolean): void {
     this.#underWay++;
-    this.#deps.link.publish(topic, payload, { retain }).then(
+    this.#deps.link.publish(topic, payload, { retain, transient: true }).then(
       () => {
         this.#underWay--;
         this.#hasComplained = false;
