@@ -89,8 +89,19 @@ export class GatewayProcess {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
   }
 
-  async journaled(): Promise<Journaled> {
+  /** Where its API is. */
+  get http(): string {
     const { http } = JSON.parse(readFileSync(join(this.#folder, 'ready.json'), 'utf8')) as { http: string };
+    return http;
+  }
+
+  /** What its API asks of whoever changes something. */
+  get token(): string {
+    return readFileSync(join(this.#folder, 'state', 'api-token'), 'utf8').trim();
+  }
+
+  async journaled(): Promise<Journaled> {
+    const { http } = this;
     const text = await (await fetch(new URL('/metrics', http))).text();
     const read = (name: string) => Number(new RegExp(`^millwright_${name} (\\S+)$`, 'm').exec(text)?.[1]);
     return {
@@ -114,12 +125,17 @@ export interface ModbusLoad {
   readonly pointsPerDevice: number;
   readonly everyMs: number;
   readonly detectors: boolean;
+  /** Each device has a point `setpoint`, too, that can be written. */
+  readonly hasSetpoint?: boolean;
 }
+
+const LAST_REGISTER = 65_535;
 
 /** A folder with the configuration of a gateway that reads `uint16` holding registers, a device at each of `ports`. */
 export async function modbusFolder(ports: readonly number[], load: ModbusLoad): Promise<string> {
   const { pointsPerDevice, everyMs, detectors } = load;
   const points = Array.from({ length: pointsPerDevice }, (_, at) => `  r${at}: { at: ${at}, as: uint16 }`);
+  if (load.hasSetpoint) points.push(`  setpoint: { at: ${LAST_REGISTER}, as: uint16, write: {} }`);
   const type = `type: bench@1
 driver: modbus
 scans: { all: ${everyMs}ms }
