@@ -154,6 +154,7 @@ function talking(command: Command): Command {
   return command
     .option('--types <folder...>', 'folders with device types, beside the shipped ones')
     .option('--timeout <duration>', 'how long to wait for the device', '10s')
+    .option('--state <folder>', "a gateway's state folder: its certificates and its trust are used (OPC UA)")
     .option('--broker <url>', 'for devices with "broker: local": where the gateway\'s broker listens')
     .option('--username <name>', 'login name at that broker')
     .option('--password-env <variable>', 'environment variable that holds the password');

@@ -18,6 +18,8 @@ export interface ConversationDeps {
   readonly environment: Environment;
   /** For a device on the gateway's own broker. */
   readonly localBroker?: MqttLink;
+  /** Where a gateway's drivers keep their files. */
+  readonly stateDir?: string;
 }
 
 const POLL_MS = 20;
@@ -51,7 +53,7 @@ export class Conversation implements Lifecycle {
 
   /** @throws InvalidInputError for what the driver can tell to be wrong without the device */
   static async with(spec: DeviceSpec, deps: ConversationDeps): Promise<Conversation> {
-    const { clock, logger, environment, localBroker } = deps;
+    const { clock, logger, environment, localBroker, stateDir } = deps;
     const line = await lineOf(spec);
     const latest = new Map<PointNo, Sample>();
     let state: DeviceState | undefined;
@@ -60,6 +62,7 @@ export class Conversation implements Lifecycle {
       logger,
       secret: (name) => environment[name],
       ...(localBroker === undefined ? {} : { localBroker }),
+      ...(stateDir === undefined ? {} : { stateDir }),
       onState: (_device, now) => {
         state = now;
       },

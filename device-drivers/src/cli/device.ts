@@ -20,6 +20,7 @@ import type { MqttLink } from '../driver.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
 import { print } from './print.ts';
 import { type Environment, lineOf, readSite } from './site.ts';
+import { driverFilesIn } from './state.ts';
 import { table } from './table.ts';
 import { valueFrom } from './value.ts';
 
@@ -31,6 +32,7 @@ export interface DeviceOptions {
   readonly broker?: string;
   readonly username?: string;
   readonly passwordEnv?: string;
+  readonly state?: string;
 }
 
 /** @throws InvalidInputError `CONFIG_INVALID` with one line per problem */
@@ -226,7 +228,8 @@ async function conversationWith(
   environment: Environment,
 ): Promise<Conversation> {
   const localBroker = await localBrokerFor(spec, options, environment);
-  return Conversation.with(spec, conversationDeps(environment, localBroker));
+  const stateDir = driverFilesIn(options.state);
+  return Conversation.with(spec, { ...conversationDeps(environment, localBroker), ...stateDir });
 }
 
 /** From outside the gateway its broker is a broker like any other. */

@@ -15,6 +15,7 @@ import type { FoundDevice, MqttLink } from '../driver.ts';
 import { DRIVER_MODULES } from '../index.ts';
 import { print } from './print.ts';
 import type { Environment } from './site.ts';
+import { driverFilesIn } from './state.ts';
 
 export interface DiscoverOptions {
   readonly from?: string;
@@ -27,6 +28,7 @@ export interface DiscoverOptions {
   readonly broker?: string;
   readonly username?: string;
   readonly passwordEnv?: string;
+  readonly state?: string;
 }
 
 const MAX_POINTS = 1000;
@@ -94,7 +96,10 @@ async function lookFor<D extends DriverName>(
   try {
     const devices = look(
       { connect, maxPoints, ...where },
-      { clock, logger, secret, ...(localBroker === undefined ? {} : { localBroker }) },
+      {
+        ...{ clock, logger, secret, ...driverFilesIn(options.state) },
+        ...(localBroker === undefined ? {} : { localBroker }),
+      },
       { signal },
     );
     for await (const device of devices) found.push(device);

@@ -34,6 +34,7 @@ export function registerDeviceTools(device: Command, environment: Environment): 
     .option('--timeout <duration>', 'how long to look', '60s')
     .option('--type <name@revision>', 'write it as a device type of this name instead of a site')
     .option('-o, --out <file>', 'write it there; a file that is there is never written over')
+    .option('--state <folder>', "a gateway's state folder: its certificates and its trust are used (OPC UA)")
     .option('--broker <url>', "for devices on a gateway's own broker: where it listens")
     .option('--username <name>', 'login name at that broker')
     .option('--password-env <variable>', 'environment variable that holds the password')

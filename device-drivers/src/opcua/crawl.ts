@@ -8,7 +8,9 @@ import {
 
 const HIERARCHICAL = 'i=33';
 const HAS_PROPERTY = 'ns=0;i=46';
-const SERVER_OBJECT = 'ns=0;i=2253';
+const OBJECTS_FOLDER = 'i=85';
+/** What every server has: about itself, not about machines. */
+const STANDARD = 'ns=0;';
 const REFERENCES_PER_NODE = 1000;
 const RESULT_MASK = 0x3f;
 const MAX_PATH = 400;
@@ -50,6 +52,7 @@ interface Pending {
 export async function* crawl(options: CrawlOptions): AsyncGenerator<readonly FoundNode[], CrawlEnd> {
   const { session, from, maxNodes, signal } = options;
   session.requestedMaxReferencesPerNode = REFERENCES_PER_NODE;
+  const skipsStandard = from === OBJECTS_FOLDER;
   const seen = new Set([from]);
   const stack: Pending[] = [{ nodeId: from, path: [] }];
   let isCut = false;
@@ -71,7 +74,7 @@ export async function* crawl(options: CrawlOptions): AsyncGenerator<readonly Fou
         const found: FoundNode[] = [];
         for (const reference of references) {
           const nodeId = reference.nodeId.toString();
-          if (seen.has(nodeId) || nodeId === SERVER_OBJECT) continue;
+          if (seen.has(nodeId) || (skipsStandard && nodeId.startsWith(STANDARD))) continue;
           if (seen.size >= maxNodes) {
             isCut = true;
             continue;
