@@ -45,6 +45,8 @@ const UNITS: Readonly<Record<string, string>> = {
   Degrees: 'deg',
   Deg: 'deg',
 };
+/** Words such as `cos()` are theirs, and no unit. */
+const UNIT_LIKE = /^[A-Za-z0-9/.%]+$/;
 const MOST_REPEATS = 1000;
 const LIVE = 'live';
 const FIXED = 'fixed';
@@ -193,7 +195,7 @@ function unitOf(units: string | undefined): string | undefined {
   if (units === undefined) return undefined;
   if (units.startsWith('%')) return '%';
   const code = UNITS[units] ?? units;
-  if (/\s/.test(code)) return undefined;
+  if (!UNIT_LIKE.test(code)) return undefined;
   return UnitCode.safeParse(code).success ? code : undefined;
 }
 

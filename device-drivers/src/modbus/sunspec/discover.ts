@@ -88,9 +88,9 @@ async function describe(
       hint: notes.join('; '),
     });
   }
-  if (absent > 0) notes.push(`${absent} points of its models are not implemented by this device: left out`);
+  if (absent > 0) notes.push(`left out, because this device does not implement them: ${absent} points`);
   if (writable > 0)
-    notes.push(`${writable} points can be written; to allow it, give those you want a "write" block`);
+    notes.push(`points that can be written: ${writable}; to allow it, give those you want a "write" block`);
   const names = namesOf(chain);
   return {
     id: slugOf(names) || `unit-${target.connect.unit}`,
