@@ -136,7 +136,7 @@ export class Lanes implements Lifecycle {
       ...deps,
       catalog: this.catalog,
       points: this.points,
-      told: new DeviceAlarms({ register: this.alarms, events: this.events }),
+      told: new DeviceAlarms({ logger: log('alarms'), register: this.alarms, events: this.events }),
       onFailing: driverAlarm(this.alarms),
     });
     const ports = commandPortsOf({ devices: this.devices, points: this.points, catalog: this.catalog });

@@ -136,7 +136,7 @@ function eventOf(field: (name: Field) => unknown, device: number): ToldEvent {
     name: name === '' ? String(field('ConditionId')) : name,
     // A condition without states (a mere ConditionType) is of interest as long as it is retained.
     active: typeof active === 'boolean' ? active : field('Retain') === true,
-    acked: field('AckedState.Id') !== false,
+    acked: field('AckedState.Id') === true,
   };
   return { ...event, condition };
 }

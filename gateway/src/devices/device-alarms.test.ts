@@ -22,7 +22,7 @@ beforeEach(async () => {
   await journal.start();
   register = new AlarmRegister({ clock, logger, journal, kv: await new MemoryKvFile().open() });
   await register.start();
-  told = new DeviceAlarms({ register, events: new GatewayEvents({ clock, logger, journal }) });
+  told = new DeviceAlarms({ logger, register, events: new GatewayEvents({ clock, logger, journal }) });
 });
 
 afterEach(async () => {
@@ -63,6 +63,18 @@ it('ends what a device no longer names, and nothing of other devices', () => {
     'press Door',
     'other Overheat',
   ]);
+});
+
+it('takes over that somebody at the device has seen an alarm', async () => {
+  told.onAlarm(alarm());
+  expect(register.list()).toMatchObject([{ state: 'unacknowledged' }]);
+  told.onAlarm(alarm({ acked: true }));
+  told.onAlarm(alarm({ acked: true }));
+  await clock.advance(5000);
+  expect(register.list()).toMatchObject([{ state: 'acknowledged', by: 'at Press' }]);
+  told.onAlarm(alarm({ active: false, acked: true }));
+  await clock.advance(5000);
+  expect(register.standing()).toEqual([]);
 });
 
 it('writes what a device tells into the journal, and the span of values that are missing', async () => {

@@ -1,6 +1,6 @@
 import type { DeviceAlarm, DeviceEvent } from '@millwright/device-drivers';
-import { type DeviceSlug, PointId } from '@millwright/protocol';
-import type { AlarmPriority } from '../alarms/alarm-record.ts';
+import { type DeviceSlug, type Logger, PointId } from '@millwright/protocol';
+import { type AlarmName, type AlarmPriority, keyOf } from '../alarms/alarm-record.ts';
 import type { AlarmRegister } from '../alarms/alarm-register.ts';
 import type { GatewayEvents } from '../gateway-events.ts';
 
@@ -9,7 +9,8 @@ export const WHOLE_DEVICE = PointId.parse('_device');
 const MAX_NAME = 200;
 
 export interface DeviceAlarmsDeps {
-  readonly register: Pick<AlarmRegister, 'raise' | 'clear' | 'standing'>;
+  readonly logger: Logger;
+  readonly register: Pick<AlarmRegister, 'raise' | 'clear' | 'standing' | 'list' | 'request'>;
   readonly events: Pick<GatewayEvents, 'note'>;
 }
 
@@ -27,7 +28,23 @@ export class DeviceAlarms {
     if (active)
       this.#deps.register.raise({ ...name, priority: priorityOf(severity), kind: 'device', message });
     else this.#deps.register.clear(name, message);
+    if (told.acked) this.#acknowledge(name, told.source);
   };
+
+  /** Somebody at the device has seen it: nobody here has to. */
+  #acknowledge(name: AlarmName, source: string): void {
+    const { register, logger } = this.#deps;
+    const key = keyOf(name);
+    const known = register.list().find((alarm) => keyOf(alarm) === key);
+    if (known?.state !== 'unacknowledged' && known?.state !== 'returned') return;
+    const by = `at ${source || name.device}`.slice(0, 100);
+    register.request(name, { action: 'acknowledge', by }).catch((error: unknown) => {
+      logger.warn(
+        { device: name.device, alarm: name.alarm, err: error },
+        'not acknowledged as at the device',
+      );
+    });
+  }
 
   readonly onAlarmList = (device: DeviceSlug, active: ReadonlySet<string>): void => {
     const names = new Set([...active].map((name) => name.slice(0, MAX_NAME)));
