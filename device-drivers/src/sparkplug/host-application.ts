@@ -112,7 +112,10 @@ export class HostApplication implements Lifecycle, SessionUser {
     this.#session = session;
     const nodes = this.#config.nodes.map(({ group, node }) => `${NAMESPACE}/${group}/+/${node}/#`);
     await session.subscribe([this.#stateTopic, ...new Set(nodes)]);
+    // It may have been told to end, or have been lost, while the broker answered.
+    if (this.#session !== session) return;
     await this.#publishBirth(session);
+    if (this.#session !== session) return;
     this.#isBorn = true;
     this.#deps.listener.onConnected();
     for (const view of this.#views.values()) this.#askForRebirth(view.id, undefined);
@@ -143,6 +146,7 @@ export class HostApplication implements Lifecycle, SessionUser {
   }
 
   async farewell(session: Session): Promise<void> {
+    this.#session = undefined;
     this.#isBorn = false;
     const death = encodeState({ online: false, timestamp: this.#deps.clock.wallMs() });
     await session.publish(this.#stateTopic, death, { qos: 1, retain: true });

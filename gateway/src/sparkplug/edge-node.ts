@@ -69,6 +69,7 @@ export class EdgeNode implements Lifecycle, SessionUser {
   #seq = 0;
   #unsent = 0;
   #stopTicking: (() => void) | undefined;
+  #told: 'waiting' | 'born' | undefined;
 
   constructor(deps: EdgeNodeDeps, config: EdgeNodeConfig) {
     this.#deps = deps;
@@ -107,7 +108,10 @@ export class EdgeNode implements Lifecycle, SessionUser {
     // Set before: a retained STATE may come with the answer.
     const filters = [nodeTopic('NCMD', this.#config), deviceTopic('DCMD', this.#config, '+')];
     await session.subscribe(host === undefined ? filters : [stateTopic(host), ...filters]);
+    // It may have been told to end, or have been lost, while the broker answered.
+    if (this.#session !== session) return;
     if (host === undefined) this.#birth();
+    else this.#tell('waiting', `waits for the primary Sparkplug host "${host}" to be online`);
   }
 
   onMessage(topic: string, bytes: Uint8Array, retained: boolean): void {
@@ -181,6 +185,15 @@ export class EdgeNode implements Lifecycle, SessionUser {
     const metrics = this.#metrics.birth(bdSeq.current, devices.counts(), clock.wallMs());
     this.#send(nodeTopic('NBIRTH', this.#config), metrics);
     for (const message of born) this.#sendOut(message);
+    this.#tell('born', 'is born: Sparkplug hosts see it');
+  }
+
+  /** Once on every change: sessions may come and go while nothing changes for an operator. */
+  #tell(state: 'waiting' | 'born', message: string): void {
+    if (this.#told === state) return;
+    this.#told = state;
+    const { group, node } = this.#config;
+    this.#deps.logger.info({ edgeNode: `${group}/${node}` }, `the edge node ${message}`);
   }
 
   #tick(): void {

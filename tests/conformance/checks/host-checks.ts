@@ -47,8 +47,11 @@ const HOST_STATE_CHECKS: readonly Check<HostRecord>[] = [
     `conformance-primary-host intro-sparkplug-host-state components-ph-state
      operational-behavior-host-application-termination`,
     (record) => {
-      expect(states(record, true).map(({ step }) => step)).toEqual(['start', 'contradicted', 'cut']);
+      // The will of the session that was cut may come late, and is contradicted whenever it does.
+      const steps = states(record, true).map(({ step }) => step);
+      expect([...new Set(steps)].slice(0, 3)).toEqual(['start', 'contradicted', 'cut']);
       expect(states(record, false).map(({ step }) => step)).toEqual(['stop']);
+      expect(stateOf(of(record, 'STATE').at(-1)?.bytes ?? '').online).toBe(false);
     },
   ),
   ...host(
@@ -76,8 +79,9 @@ const HOST_STATE_CHECKS: readonly Check<HostRecord>[] = [
      operational-behavior-primary-application-state-with-multiple-servers-state`,
     (record) => {
       for (const { session } of connects(record)) {
+        // What the broker had retained is acknowledged in between.
         const packets = record.wire.sent
-          .filter((each) => each.session === session)
+          .filter((each) => each.session === session && each.packet.cmd !== 'puback')
           .map(({ packet }) => packet);
         expect(packets.slice(0, 3).map(({ cmd }) => cmd)).toEqual(['connect', 'subscribe', 'publish']);
         const [, subscribe, publish] = packets;
