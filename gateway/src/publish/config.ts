@@ -35,6 +35,8 @@ export const HomeAssistantPublishing = z.strictObject({
   prefix: Template([]).default('homeassistant'),
   /** What a command from there may do; absent: writable points are shown, and cannot be set. */
   role: z.enum(['viewer', 'operator', 'engineer']).optional(),
+  /** Points that are announced; devices beyond it are not, and that is logged. */
+  maxEntities: z.int().min(1).max(100_000).default(5000),
 });
 export type HomeAssistantPublishing = z.infer<typeof HomeAssistantPublishing>;
 

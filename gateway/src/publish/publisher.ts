@@ -49,7 +49,7 @@ export class Publisher implements Lifecycle {
   readonly #presence: string;
   #forget: (() => void)[] = [];
   #isConnected = false;
-  /** Nobody was there yet: announcements are not even made. */
+  /** Somebody was there: before, nothing is worked out, and no topic is even named. */
   #isAwake = false;
 
   constructor(deps: PublisherDeps, config: PublisherConfig) {
@@ -59,7 +59,7 @@ export class Publisher implements Lifecycle {
     this.#json = new JsonPublisher(deps, json);
     this.#presence = fillTopic(json.presence, names);
     if (homeAssistant === false) return;
-    const { prefix, role } = homeAssistant;
+    const { prefix, role, maxEntities } = homeAssistant;
     this.#discovery = new DiscoveryPublisher(
       { clock, logger, link, onReborn: () => this.#tellAll() },
       {
@@ -67,6 +67,7 @@ export class Publisher implements Lifecycle {
         prefix,
         topics: { point: json.topic, availability: json.availability, presence: json.presence },
         commands: role !== undefined,
+        maxEntities,
       },
     );
     if (role !== undefined) {
@@ -85,8 +86,6 @@ export class Publisher implements Lifecycle {
   async start(): Promise<void> {
     if (this.#forget.length > 0) return;
     const { clock, link, devices } = this.#deps;
-    this.#applyDevices();
-    this.#commands?.start();
     this.#forget = [
       link.onState((connected) => {
         this.#isConnected = connected;
@@ -99,7 +98,6 @@ export class Publisher implements Lifecycle {
         if (!this.#isAwake) this.#greet();
       }),
     ];
-    this.#json.start();
   }
 
   /** Says goodbye; what was retained stays, marked as offline. */
@@ -117,19 +115,25 @@ export class Publisher implements Lifecycle {
 
   /** To be called when the devices of the gateway have changed. */
   refresh(): void {
-    if (this.#forget.length === 0) return;
-    this.#applyDevices();
     if (!this.#isAwake) return;
+    this.#applyDevices();
     this.#discovery?.apply(this.#specs());
     this.#tellAll();
   }
 
   #greet(): void {
     if (!this.#isConnected || !this.#deps.hasAudience()) return;
-    this.#isAwake = true;
+    if (!this.#isAwake) this.#wake();
     void this.#say('online');
     this.#discovery?.start(this.#specs());
     this.#tellAll();
+  }
+
+  #wake(): void {
+    this.#isAwake = true;
+    this.#applyDevices();
+    this.#commands?.start();
+    this.#json.start();
   }
 
   #tellAll(): void {

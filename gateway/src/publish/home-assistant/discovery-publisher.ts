@@ -24,20 +24,27 @@ export interface DiscoveryPublisherDeps {
   readonly onReborn: () => void;
 }
 
+export interface DiscoveryOptions extends HomeAssistantOptions {
+  readonly prefix: string;
+  readonly maxEntities: number;
+}
+
 /**
  * Announces devices to Home Assistant: one retained message each, again whenever Home Assistant starts, and taken back
  * when a device goes, also one that went while this gateway was not running.
  */
 export class DiscoveryPublisher {
   readonly #deps: DiscoveryPublisherDeps;
-  readonly #options: HomeAssistantOptions & { readonly prefix: string };
+  readonly #options: DiscoveryOptions;
   /** What is announced, by topic. */
   #announced = new Map<string, string>();
   #unsubscribe: (() => void)[] = [];
   #cancelReborn: (() => void) | undefined;
   #hasComplained = false;
+  /** Devices that are too many. */
+  #left = 0;
 
-  constructor(deps: DiscoveryPublisherDeps, options: HomeAssistantOptions & { readonly prefix: string }) {
+  constructor(deps: DiscoveryPublisherDeps, options: DiscoveryOptions) {
     this.#deps = deps;
     this.#options = options;
   }
@@ -78,11 +85,27 @@ export class DiscoveryPublisher {
   /** Announces what is new or different, and takes back what is gone. */
   apply(devices: Iterable<DeviceSpec>): void {
     const wanted = new Map<string, string>();
+    let entities = 0;
+    let left = 0;
     for (const spec of devices) {
+      const size = Object.keys({ ...spec.points, ...spec.computed }).length;
+      if (entities + size > this.#options.maxEntities) {
+        left++;
+        continue;
+      }
+      entities += size;
       for (const { topic, payload } of homeAssistantConfigs(spec, this.#options)) {
         wanted.set(topic, JSON.stringify(payload));
       }
     }
+    if (left !== this.#left && left > 0) {
+      const { maxEntities } = this.#options;
+      this.#deps.logger.warn(
+        { left, maxEntities },
+        'not all devices are announced to Home Assistant: too many points',
+      );
+    }
+    this.#left = left;
     const before = this.#announced;
     this.#announced = wanted;
     for (const [topic, text] of wanted) if (before.get(topic) !== text) this.#publish(topic, text);

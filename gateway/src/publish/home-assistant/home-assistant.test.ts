@@ -226,6 +226,15 @@ describe.each([
     await until(() => expect(world.commands.map(({ value }) => value)).toEqual([42]));
   });
 
+  it('is told of no more points than it may be, and the log says so', async () => {
+    home = await HomeAssistant.started(peer.url);
+    await start({ json: { every: '20ms' }, homeAssistant: { maxEntities: 10 } });
+    world.setDevices(pump(), pump('pump-2'));
+    const complaints = () => world.logger.lines.filter(({ fields }) => fields.left === 1);
+    await until(() => expect(complaints()).toHaveLength(1));
+    await until(() => expect(home?.devices.size).toBe(1));
+  });
+
   it('forgets a device that goes, and one that went while the gateway was away', async () => {
     home = await HomeAssistant.started(peer.url);
     await start();
