@@ -28,6 +28,7 @@ describe('a unit to show values in', () => {
     const celsius = presentationOf({ unit: 'Cel', display: 'degF' });
     expect(celsius.display).toEqual({ unit: 'degF', factor: 1.8, offset: 32 });
     expect([0, 21.5, -40, 100].map((value) => presented(value, celsius).value)).toEqual([32, 70.7, -40, 212]);
+    expect(presented(5400, presentationOf({ unit: 's', display: 'h' })).value).toBe(1.5);
     expect(presented(5n, celsius).value).toBe(41);
     expect(presented(null, celsius).value).toBeNull();
     expect(presented(true, celsius).value).toBe(true);

@@ -44,8 +44,8 @@ export function presented(
   if (display === undefined || (typeof value !== 'number' && typeof value !== 'bigint'))
     return { value, label };
   const shown = Number(value) * display.factor + display.offset;
-  // Rounded to what a double of the stored value can mean: 0.1 + 0.2 is shown as 0.3.
-  return { value: Number(shown.toPrecision(14)), label };
+  // 0.1 + 0.2 is shown as 0.3.
+  return { value: Number(shown.toPrecision(12)), label };
 }
 
 /** The value that has this label. */

@@ -71,9 +71,11 @@ export function unitConversion(from: string, to: string): UnitConversion | null 
   return isLinear && Number.isFinite(factor) && factor !== 0 ? { factor, offset } : null;
 }
 
-/** The library's sums end in noise: 1.7999999999999998 is 1.8. */
+/** The library's sums end in noise: 1.7999999999999998 is 1.8, and what is nearly 1/3600 is just that. */
 function tidy(value: number): number {
-  return Number(value.toPrecision(13));
+  const parts = Math.round(1 / value);
+  const isPart = parts !== 0 && Math.abs(value * parts - 1) < 1e-12;
+  return isPart ? 1 / parts : Number(value.toPrecision(13));
 }
 
 /** @returns `value` in unit `to`, or null when the units do not measure the same thing */
