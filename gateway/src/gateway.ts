@@ -13,6 +13,7 @@ import {
 import type { RuleSpec } from '@millwright/protocol/automation';
 import type { Host, HostIdentity } from '@millwright/protocol/node';
 import { Adoption } from './adopt/adoption.ts';
+import { alarmCommands } from './alarms/alarm-commands.ts';
 import type { ApiSources } from './api/sources.ts';
 import { readSiteRules } from './automations/read-site-rules.ts';
 import { Ballast } from './ballast.ts';
@@ -357,6 +358,7 @@ export class Gateway implements Lifecycle {
         ...{ host, facts, clock, logger, hardware: hardware() },
         ...{ journal: lanes.journal, catalog: lanes.catalog, devices: lanes.devices, live: lanes.live },
         commands: (command) => lanes.commands.handle(command),
+        alarms: alarmCommands({ clock, register: lanes.alarms }),
         readToken: tokenFile(region.tokenFile),
       },
       { stateDir: this.#options.stateDir, addresses: [region.address] },

@@ -36,6 +36,7 @@ export * from './samples/batch.ts';
 export * from './samples/catalog.ts';
 export * from './samples/quality.ts';
 export * from './samples/value.ts';
+export * from './wire/v1/alarm-command.ts';
 export * from './wire/v1/command.ts';
 export * from './wire/v1/entry.ts';
 export * from './wire/v1/inventory.ts';

@@ -1,4 +1,5 @@
 import {
+  type AlarmCommand,
   DeviceSlug,
   type GatewayId,
   PointId,
@@ -128,6 +129,25 @@ describe('a command', () => {
       atMs: 7,
     });
     expect(seen).toEqual([command]);
+  });
+
+  test('about an alarm reaches its gateway, and is not sent to one that knows none', async () => {
+    const ask: AlarmCommand = {
+      ...{ id: 'command-2', device: command.device, point: command.point, alarm: 'hi', action: 'shelve' },
+      ...{ reason: 'repair', forMs: 60_000, by: command.by, issuedAtMs: 1, expiresAtMs: 2 },
+    };
+    const seen: AlarmCommand[] = [];
+    const gateway = await world.startEnrolled({
+      alarms: async (received) => {
+        seen.push(received);
+        return { id: received.id, result: 'done', message: 'shelved', atMs: 7 };
+      },
+    });
+    const { server } = world.region;
+    expect(await server.sendCommand(gateway.gateway, ask)).toMatchObject({ result: 'done' });
+    expect(seen).toEqual([ask]);
+    const older = await world.startEnrolled({ name: 'hall-2' });
+    await expect(server.sendCommand(older.gateway, ask)).rejects.toMatchObject({ code: 'GATEWAY_OFFLINE' });
   });
 
   test('that is a dry run is still one when it reaches its gateway', async () => {

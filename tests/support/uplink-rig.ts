@@ -190,6 +190,7 @@ export interface GatewayEndOptions extends Timing {
   readonly token?: string;
   readonly name?: string;
   readonly commands?: UplinkDeps['commands'];
+  readonly alarms?: NonNullable<UplinkDeps['alarms']>;
   readonly points?: number;
   readonly journal?: Partial<JournalConfig>;
   /** False for a gateway that does not look for its region until `uplink.start()`. */
@@ -234,6 +235,7 @@ export class GatewayEnd {
         devices: this.deviceSource(),
         live: this.live,
         commands: options.commands ?? (async ({ id }) => ({ id, result: 'done', message: 'ok', atMs: 1 })),
+        ...(options.alarms === undefined ? {} : { alarms: options.alarms }),
         facts: {
           gateway: this.gateway,
           name: options.name ?? 'hall-1',

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type AlarmCommand,
   type GatewayId,
   type Receipt,
   type RegionId,
@@ -29,11 +30,16 @@ export const TOKEN = 'the-token-of-the-tests';
 /** Stands for the gateways: carries out every command at once, unless they are away. */
 export class MemoryGateways implements CommandSender {
   readonly commands: WriteCommand[] = [];
+  readonly alarms: AlarmCommand[] = [];
   isAway = false;
 
-  async sendCommand(gateway: GatewayId, command: WriteCommand): Promise<Receipt> {
+  async sendCommand(gateway: GatewayId, command: WriteCommand | AlarmCommand): Promise<Receipt> {
     if (this.isAway)
       throw new UnavailableError('GATEWAY_OFFLINE', `${gateway} is not connected; nothing was sent`);
+    if ('action' in command) {
+      this.alarms.push(command);
+      return { id: command.id, result: 'done', message: 'done', atMs: 1 };
+    }
     this.commands.push(command);
     const isTooHigh = typeof command.value === 'number' && command.value > 10;
     const { id } = command;

@@ -224,6 +224,27 @@ describe('the API of a region', () => {
     expect(buckets).toMatchObject({ step: 3_600_000, source: 'rollup', points: [{ mean: 61.5, count: 1 }] });
   });
 
+  test('asks a gateway to acknowledge or shelve an alarm, in the name of the caller', async () => {
+    const hi = `${PUMP}/points/speed/alarms/hi`;
+    const answer = await api.send('POST', `${hi}/shelve`, { reason: 'repair', forMs: 60_000 });
+    expect(await answer.json()).toMatchObject({ result: 'done' });
+    expect(api.gateways.alarms).toMatchObject([
+      {
+        ...{ device: 'pump', point: 'speed', alarm: 'hi', action: 'shelve', reason: 'repair', forMs: 60_000 },
+        by: { name: 'api-token', role: 'engineer' },
+      },
+    ]);
+    expect((await api.send('POST', `${hi}/forget`, {})).status).toBe(400);
+    const viewer = { authorization: 'Bearer the-token-of-a-viewer' };
+    expect((await api.send('POST', `${hi}/acknowledge`, {}, viewer)).status).toBe(403);
+    const nowhere = hi.replace('pump', 'ghost');
+    expect((await api.send('POST', `${nowhere}/acknowledge`, {})).status).toBe(404);
+    api.gateways.isAway = true;
+    expect((await api.send('POST', `${hi}/acknowledge`, {})).status).toBe(503);
+    api.gateways.isAway = false;
+    expect(api.gateways.alarms).toHaveLength(1);
+  });
+
   test('writes a point through its gateway and answers with the receipt', async () => {
     const done = await api.send('POST', `${PUMP}/points/speed/write`, { value: 7 });
     expect(done.status).toBe(200);

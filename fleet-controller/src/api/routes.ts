@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { DeviceId, GatewayId } from '@millwright/protocol';
+import { ALARM_ACTIONS, DeviceId, GatewayId } from '@millwright/protocol';
 import * as schemas from './schemas.ts';
 
 /** Every operation of the region's API: paths, inputs, answers. The handlers are in the files named after them. */
@@ -102,6 +102,27 @@ export const writePoint = createRoute({
   responses: {
     200: json(schemas.ReceiptView, 'What became of it: done, refused or unknown'),
     404: problem('No such point'),
+    ...guarded,
+  },
+});
+
+export const changeAlarm = createRoute({
+  method: 'post',
+  path: '/api/v1/devices/{id}/points/{point}/alarms/{alarm}/{action}',
+  tags: ['commands'],
+  summary:
+    'Acknowledges, shelves or takes an alarm out of service at its gateway, which answers with a receipt',
+  security: signedIn,
+  request: {
+    params: PointParams.extend({
+      alarm: z.string().min(1).max(200).openapi({ example: 'hi' }),
+      action: z.enum(ALARM_ACTIONS),
+    }),
+    body: { required: true, content: { 'application/json': { schema: schemas.AlarmRequestBody } } },
+  },
+  responses: {
+    200: json(schemas.ReceiptView, 'What became of it: done, refused or unknown'),
+    404: problem('No such device or point'),
     ...guarded,
   },
 });

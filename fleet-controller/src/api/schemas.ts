@@ -257,6 +257,16 @@ export const WriteBody = z
     }),
   })
   .openapi('Write');
+export const AlarmRequestBody = z
+  .object({
+    reason: z.string().min(1).max(500).optional().openapi({
+      description: 'Needed to shelve and to take out of service',
+    }),
+    forMs: z.int().min(1000).max(604_800_000).optional().openapi({
+      description: 'How long to shelve; an hour when absent',
+    }),
+  })
+  .openapi('AlarmRequest');
 export const ReceiptView = z
   .object({
     id: z.string(),

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type AlarmAction,
+  type AlarmCommand,
   type Clock,
   type DeviceId,
   DeviceSlug,
@@ -25,7 +27,7 @@ export interface CommandSender {
   /** @throws UnavailableError `GATEWAY_OFFLINE` when it was certainly not sent */
   sendCommand(
     gateway: GatewayId,
-    command: WriteCommand,
+    command: WriteCommand | AlarmCommand,
     options: { readonly signal?: AbortSignal },
   ): Promise<Receipt>;
 }
@@ -59,14 +61,14 @@ export class CommandDesk {
       readonly dryRun?: boolean;
     },
   ): Promise<Receipt | null> {
-    const { clock, inventory, sender } = this.#deps;
+    const { clock, inventory } = this.#deps;
     const point = PointId.safeParse(target.point);
     const gateway = point.success ? await inventory.gatewayOf(target.device, point.data) : null;
     if (!point.success || gateway === null) return null;
     const issuedAtMs = clock.wallMs();
     const command: WriteCommand = {
       id: randomUUID(),
-      device: DeviceSlug.parse(target.device.slice(target.device.indexOf('.') + 1)),
+      device: slugOf(target.device),
       point: point.data,
       value: target.value,
       by: { name: by.name, role: by.role },
@@ -74,7 +76,46 @@ export class CommandDesk {
       expiresAtMs: issuedAtMs + VALID_MS,
       ...(target.dryRun === true ? { dryRun: true } : {}),
     };
-    await this.#record(command, target.device);
+    return this.#send(gateway, command, target.device);
+  }
+
+  /**
+   * What a person asks of an alarm.
+   * @returns what became of it, or null when there is no such device or point
+   * @throws like `write`
+   */
+  async alarm(
+    by: Principal,
+    target: {
+      readonly device: DeviceId;
+      readonly point: string;
+      readonly alarm: string;
+      readonly action: AlarmAction;
+      readonly reason?: string | undefined;
+      readonly forMs?: number | undefined;
+    },
+  ): Promise<Receipt | null> {
+    const { reason, forMs, alarm, action } = target;
+    const point = PointId.safeParse(target.point);
+    const gateway = await this.#deps.inventory.gatewayOfDevice(target.device);
+    if (!point.success || gateway === null) return null;
+    const issuedAtMs = this.#deps.clock.wallMs();
+    return this.#send(
+      gateway,
+      {
+        ...{ id: randomUUID(), device: slugOf(target.device), point: point.data, alarm, action },
+        by: { name: by.name, role: by.role },
+        ...(reason === undefined ? {} : { reason }),
+        ...(forMs === undefined ? {} : { forMs }),
+        ...{ issuedAtMs, expiresAtMs: issuedAtMs + VALID_MS },
+      },
+      target.device,
+    );
+  }
+
+  async #send(gateway: GatewayId, command: WriteCommand | AlarmCommand, device: DeviceId): Promise<Receipt> {
+    const { clock, sender } = this.#deps;
+    await this.#record(command, device);
     try {
       const receipt = await sender.sendCommand(gateway, command, {});
       await this.#recordAnswer(command.id, receipt);
@@ -87,7 +128,8 @@ export class CommandDesk {
     }
   }
 
-  async #record(command: WriteCommand, device: DeviceId): Promise<void> {
+  async #record(command: WriteCommand | AlarmCommand, device: DeviceId): Promise<void> {
+    const value = 'action' in command ? `${command.action} ${command.alarm}` : command.value;
     await onDatabase(() =>
       this.#deps.database.write
         .insertInto('commands')
@@ -95,7 +137,7 @@ export class CommandDesk {
           id: command.id,
           device_id: device,
           point: command.point,
-          value: JSON.stringify(command.value).replaceAll('\\u0000', '\ufffd'),
+          value: JSON.stringify(value).replaceAll('\\u0000', '\ufffd'),
           by_name: command.by.name,
           by_role: command.by.role,
           issued_at_ms: command.issuedAtMs,
@@ -124,4 +166,9 @@ export class CommandDesk {
       this.#deps.logger.warn({ err: error, command: id }, 'the answer to a command could not be recorded');
     }
   }
+}
+
+/** What its gateway calls a device. */
+function slugOf(device: DeviceId): DeviceSlug {
+  return DeviceSlug.parse(device.slice(device.indexOf('.') + 1));
 }

@@ -147,6 +147,16 @@ export class InventoryReader {
     return rows[0]?.id ?? null;
   }
 
+  /** The gateway that a device is connected to now. */
+  async gatewayOfDevice(device: DeviceId): Promise<GatewayId | null> {
+    const { rows } = await onDatabase(() =>
+      sql<{ id: GatewayId }>`
+        select g.id from devices d join gateways g on g.key = d.gateway
+        where d.id = ${device} and d.gone_at_ms is null limit 1`.execute(this.#database.read),
+    );
+    return rows[0]?.id ?? null;
+  }
+
   /** Points with their newest values, by device; at most `limit` points. */
   async latestByDevice(limit: number): Promise<Map<DeviceId, PointView[]>> {
     return this.#points(sql`d.gone_at_ms is null`, limit);

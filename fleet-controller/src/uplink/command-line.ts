@@ -1,4 +1,5 @@
 import {
+  AlarmCommand,
   type Clock,
   describeError,
   type GatewayId,
@@ -10,6 +11,7 @@ import {
   withDeadline,
 } from '@millwright/protocol';
 import type { Channel, HostConnection } from '@millwright/protocol/node';
+import { z } from 'zod';
 
 /** Carrying out includes the read-back; what takes longer is reported as unknown. */
 const RECEIPT_WITHIN_MS = 15_000;
@@ -22,19 +24,16 @@ const RECEIPT_WITHIN_MS = 15_000;
 export async function sendCommandOver(
   connection: HostConnection | undefined,
   gateway: GatewayId,
-  command: WriteCommand,
+  command: WriteCommand | AlarmCommand,
   options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly withinMs?: number },
 ): Promise<Receipt> {
   const { clock, signal, withinMs = RECEIPT_WITHIN_MS } = options;
   if (connection === undefined || !connection.isOpen) throw offline(gateway);
-  const schemas = { receive: Receipt, send: WriteCommand };
-  let channel: Channel<Receipt, WriteCommand>;
+  let channel: Channel<Receipt, WriteCommand | AlarmCommand>;
   const limits = { clock, withinMs, what: 'the answer of the gateway', ...(signal ? { signal } : {}) };
   try {
     channel = await withDeadline(limits, (limit) =>
-      connection.open(command.dryRun === true ? PROTOCOLS.dryRun : PROTOCOLS.command, schemas, {
-        signal: limit,
-      }),
+      connection.open(protocolOf(command), SCHEMAS, { signal: limit }),
     );
   } catch (cause) {
     throw offline(gateway, cause);
@@ -59,6 +58,13 @@ export async function sendCommandOver(
     channel.abort(error instanceof Error ? error : new Error(String(error)));
     return unknown(error instanceof MillwrightError ? error.code : 'ABORTED', describeError(error));
   }
+}
+
+const SCHEMAS = { receive: Receipt, send: z.union([AlarmCommand, WriteCommand]) };
+
+function protocolOf(command: WriteCommand | AlarmCommand) {
+  if ('action' in command) return PROTOCOLS.alarm;
+  return command.dryRun === true ? PROTOCOLS.dryRun : PROTOCOLS.command;
 }
 
 function offline(gateway: GatewayId, cause?: unknown): UnavailableError {

@@ -1,4 +1,5 @@
 import {
+  type AlarmCommand,
   type Clock,
   describeError,
   type GatewayId,
@@ -94,7 +95,7 @@ export class UplinkServer implements Lifecycle {
    */
   async sendCommand(
     gateway: GatewayId,
-    command: WriteCommand,
+    command: WriteCommand | AlarmCommand,
     options: { readonly signal?: AbortSignal; readonly withinMs?: number } = {},
   ): Promise<Receipt> {
     const connection = this.#sessions.get(gateway)?.connection;

@@ -1,7 +1,7 @@
+import { ALARM_ACTIONS, type AlarmAction } from '@millwright/protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AlarmBench } from './alarm-bench.fixture.ts';
-import { ALARM_ACTIONS, type AlarmAction } from './alarm-request.ts';
 import { type AlarmStatus, NORMAL, stateOf, transition } from './alarm-state.ts';
 
 const PUMP = AlarmBench.device('pump', { temp: { alarms: { hi: { at: 80, priority: 'high' } } }, other: {} });

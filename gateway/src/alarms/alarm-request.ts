@@ -1,4 +1,4 @@
-import { InvalidInputError } from '@millwright/protocol';
+import { ALARM_ACTIONS, InvalidInputError } from '@millwright/protocol';
 import { z } from 'zod';
 import type { EventType } from './alarm-event.ts';
 import type { AlarmRecord } from './alarm-record.ts';
@@ -7,15 +7,6 @@ import type { AlarmInput } from './alarm-state.ts';
 const HOUR_MS = 3_600_000;
 /** Longer is no shelf: take the alarm out of service. */
 export const MAX_SHELVED_MS = 7 * 24 * HOUR_MS;
-
-export const ALARM_ACTIONS = [
-  'acknowledge',
-  'shelve',
-  'unshelve',
-  'take-out-of-service',
-  'return-to-service',
-] as const;
-export type AlarmAction = (typeof ALARM_ACTIONS)[number];
 
 /** What a person asks of an alarm. */
 export const AlarmRequest = z.object({

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
+import type { AlarmAction } from '@millwright/protocol';
 import type { Command } from 'commander';
 import type { GatewayClient } from '../api/gateway-client.ts';
-import type { AlarmAction } from './alarm-request.ts';
 
 export interface GatewayFlags {
   readonly gateway: string;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  ALARM_ACTIONS,
   type Clock,
   DeviceSlug,
   InvalidInputError,
@@ -12,7 +13,7 @@ import {
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
-import { ALARM_ACTIONS, AlarmRequest } from '../alarms/alarm-request.ts';
+import { AlarmRequest } from '../alarms/alarm-request.ts';
 import type { Door } from './guard.ts';
 import { problem } from './problem.ts';
 import type { ApiSources } from './sources.ts';

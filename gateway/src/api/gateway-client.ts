@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidInputError, Receipt, UnavailableError } from '@millwright/protocol';
+import { type AlarmAction, InvalidInputError, Receipt, UnavailableError } from '@millwright/protocol';
 import { z } from 'zod';
 import type { AlarmView } from '../alarms/alarm-record.ts';
-import type { AlarmAction } from '../alarms/alarm-request.ts';
 import { ALARM_STATES } from '../alarms/alarm-state.ts';
 
 const WITHIN_MS = 60_000;

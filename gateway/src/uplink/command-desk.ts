@@ -1,4 +1,5 @@
 import {
+  AlarmCommand,
   type Clock,
   describeError,
   type Logger,
@@ -9,7 +10,7 @@ import {
   withDeadline,
 } from '@millwright/protocol';
 import type { Channel, Host, HostConnection } from '@millwright/protocol/node';
-import type { CommandHandler } from './ports.ts';
+import type { AlarmHandler, CommandHandler } from './ports.ts';
 
 const REQUEST_WITHIN_MS = 10_000;
 const MAX_AT_ONCE = 16;
@@ -17,6 +18,7 @@ const MAX_AT_ONCE = 16;
 export interface CommandDeskDeps {
   readonly host: Host;
   readonly handler: CommandHandler;
+  readonly alarms?: AlarmHandler | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Whom commands are taken from; undefined while the gateway has no region. */
@@ -36,17 +38,22 @@ export class CommandDesk {
     const schemas = { receive: WriteCommand, send: Receipt };
     const { host } = this.#deps;
     host.serve(PROTOCOLS.command, schemas, (channel, connection) =>
-      this.#answer(channel, connection, (command) => command),
+      this.#answer(channel, connection, (command) => this.#carryOut(command)),
     );
     host.serve(PROTOCOLS.dryRun, schemas, (channel, connection) =>
-      this.#answer(channel, connection, (command) => ({ ...command, dryRun: true })),
+      this.#answer(channel, connection, (command) => this.#carryOut({ ...command, dryRun: true })),
+    );
+    const { alarms } = this.#deps;
+    if (alarms === undefined) return;
+    host.serve(PROTOCOLS.alarm, { receive: AlarmCommand, send: Receipt }, (channel, connection) =>
+      this.#answer(channel, connection, alarms),
     );
   }
 
-  async #answer(
-    channel: Channel<WriteCommand, Receipt>,
+  async #answer<T>(
+    channel: Channel<T, Receipt>,
     connection: HostConnection,
-    as: (command: WriteCommand) => WriteCommand,
+    carryOut: (command: T) => Promise<Receipt>,
   ): Promise<void> {
     const { clock, logger, regionPeer } = this.#deps;
     if (connection.peerId !== regionPeer()) {
@@ -57,7 +64,7 @@ export class CommandDesk {
       { clock, withinMs: REQUEST_WITHIN_MS, what: 'the command' },
       (signal) => channel.receive({ signal }),
     );
-    if (command !== undefined) await channel.send(await this.#carryOut(as(command)));
+    if (command !== undefined) await channel.send(await carryOut(command));
   }
 
   async #carryOut(command: WriteCommand): Promise<Receipt> {

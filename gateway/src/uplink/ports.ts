@@ -1,4 +1,5 @@
 import type {
+  AlarmCommand,
   CatalogEntry,
   DeviceStatus,
   GatewayId,
@@ -39,6 +40,8 @@ export interface LiveSource {
 }
 
 export type CommandHandler = (command: WriteCommand) => Promise<Receipt>;
+/** Never rejects. */
+export type AlarmHandler = (command: AlarmCommand) => Promise<Receipt>;
 
 export type UplinkState =
   | { readonly state: 'connected'; readonly region: string; readonly sinceMs: number }

@@ -24,6 +24,7 @@ import { type Enrolment, enrol, readEnrolment, writeEnrolment } from './enrolmen
 import { EntryLane } from './entry-lane.ts';
 import { LiveLane } from './live-lane.ts';
 import type {
+  AlarmHandler,
   CatalogSource,
   CommandHandler,
   DeviceStatusSource,
@@ -46,6 +47,8 @@ export interface UplinkDeps {
   readonly devices: DeviceStatusSource;
   readonly live: LiveSource;
   readonly commands: CommandHandler;
+  /** What people ask of alarms; absent: nothing can be asked. */
+  readonly alarms?: AlarmHandler;
   readonly facts: GatewayFacts;
   /** Told to the region once, at enrolment. */
   readonly hardware: Readonly<Record<string, string>>;
@@ -110,6 +113,7 @@ export class Uplink implements Lifecycle {
     this.#desk = new CommandDesk({
       ...deps,
       handler: deps.commands,
+      alarms: deps.alarms,
       regionPeer: () => (this.#running === undefined ? undefined : this.#enrolment?.regionPeer),
     });
   }

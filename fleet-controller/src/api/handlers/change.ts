@@ -19,6 +19,18 @@ export function serveChanging(api: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
     return context.json({ ...receipt, code: receipt.code ?? null }, 200);
   });
 
+  api.openapi(routes.changeAlarm, async (context) => {
+    const refusal = requireRole(context, 'operator');
+    if (refusal !== undefined) return refusal;
+    const { id, ...named } = context.req.valid('param');
+    const target = { device: id, ...named, ...context.req.valid('json') };
+    const receipt = await deps.commands.alarm(context.var.caller.principal, target);
+    if (receipt === null) {
+      return problem(context, 404, 'ALARM_UNKNOWN', `there is no device "${id}" with this point now`);
+    }
+    return context.json({ ...receipt, code: receipt.code ?? null }, 200);
+  });
+
   api.openapi(routes.createEnrolmentToken, async (context) => {
     const refusal = requireRole(context, 'engineer');
     if (refusal !== undefined) return refusal;

@@ -13,4 +13,5 @@ export const PROTOCOLS = {
   command: '/millwright/command/1',
   // A name of its own: a gateway that knows no dry run must not take one for a command.
   dryRun: '/millwright/dry-run/1',
+  alarm: '/millwright/alarm/1',
 } as const;
