@@ -10,6 +10,8 @@ const SOCKET_BYTES = 64 * 1024;
 interface Load {
   readonly port: number;
   readonly qos: 0 | 1;
+  /** What to subscribe to; default all that publishers here send. */
+  readonly filter?: string;
   readonly username?: string;
   readonly password?: string;
   readonly publishers: number;
@@ -29,13 +31,13 @@ async function serve(): Promise<void> {
   });
 }
 
-async function subscribe({ port, qos }: Load): Promise<void> {
+async function subscribe({ port, qos, filter = 'bench/#' }: Load): Promise<void> {
   const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 4 });
   let received = 0;
   client.on('message', () => {
     received++;
   });
-  await client.subscribeAsync('bench/#', { qos });
+  await client.subscribeAsync(filter, { qos });
   process.on('message', () => process.send?.({ received }));
   process.send?.('ready');
 }
