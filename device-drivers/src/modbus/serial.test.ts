@@ -76,7 +76,7 @@ function driverOf(port: string, framing: 'rtu' | 'ascii') {
       dataBits: 8,
       stopBits: 1,
       unit: 7,
-      timeout: '500ms',
+      timeout: '3s',
     },
     scans: { fast: '100ms' },
     points: { a: { at: 3, as: 'uint16' }, b: { at: 40, as: 'uint16', write: {} } },
