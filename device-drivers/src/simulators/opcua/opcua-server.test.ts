@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PointId } from '@millwright/protocol';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import {
   AttributeIds,
@@ -79,6 +80,38 @@ describe('simulated OPC UA device', () => {
     expect(machine.values.mode?.()).toBe(2n);
     expect(await write('SupplyTemperature', DataType.Double, 20)).toBe(StatusCodes.BadNotWritable);
   });
+
+  it('has a method for each action of its type, which commands the machine', async () => {
+    const shipped = await shippedType('air-handler@1', 'opcua');
+    const name = PointId.parse('supply_setpoint');
+    const setpoint = shipped.points[name];
+    if (setpoint === undefined) throw new RangeError('the type has no set point');
+    const call = { on: 'ns=1;s=Panel' };
+    const points = { ...shipped.points, [name]: { ...setpoint, node: 'ns=1;s=Panel.Set', call } };
+    const acting = new OpcuaMachineServer(
+      { machine, type: { ...shipped, points } },
+      { host: '127.0.0.1', port: 0 },
+    );
+    await acting.start();
+    const other = OPCUAClient.create({
+      ...{ endpointMustExist: false, connectionStrategy: { maxRetry: 1 } },
+      clientCertificateManager: new OPCUACertificateManager({ rootFolder: folder }),
+    });
+    await other.connect(`opc.tcp://127.0.0.1:${acting.port}/`);
+    const called = await other.createSession();
+    const set = (value: number) =>
+      called.call({
+        objectId: call.on,
+        methodId: 'ns=1;s=Panel.Set',
+        inputArguments: [{ dataType: DataType.Double, value }],
+      });
+    expect((await set(20.5)).statusCode).toBe(StatusCodes.Good);
+    expect(machine.values.supply_setpoint?.()).toBe(20.5);
+    expect((await set(60)).statusCode).toBe(StatusCodes.BadOutOfRange);
+    await called.close();
+    await other.disconnect();
+    await acting.stop();
+  }, 60_000);
 
   it('says which port is taken', async () => {
     const type = await shippedType('air-handler@1', 'opcua');

@@ -122,10 +122,25 @@ export class OpcuaMachineServer implements Lifecycle {
       organizedBy: addressSpace.rootFolder.objects,
       browseName: this.#type.label ?? this.#type.type,
     });
+    const objects = new Map<string, typeof device>();
     for (const [name, point] of Object.entries(this.#type.points)) {
       const read = this.#machine.values[name];
       const command = this.#machine.commands[name];
       if (read === undefined) continue;
+      if (point.call !== undefined) {
+        const { on } = point.call;
+        const object =
+          objects.get(on) ?? namespace.addObject({ componentOf: device, browseName: on, nodeId: on });
+        objects.set(on, object);
+        const inputArguments = point.as === 'bool' ? [] : [{ name: 'value', dataType: dataTypeOf(point) }];
+        namespace
+          .addMethod(object, { browseName: name, nodeId: point.node, inputArguments })
+          .bindMethod(([given], _context, answer) => {
+            const isTaken = command?.(given === undefined ? true : fromVariant(given)) ?? true;
+            answer(null, { statusCode: isTaken ? StatusCodes.Good : StatusCodes.BadOutOfRange });
+          });
+        continue;
+      }
       const dataType = dataTypeOf(point);
       const access = command === undefined ? 'CurrentRead' : 'CurrentRead | CurrentWrite';
       const variable = namespace.addVariable({
