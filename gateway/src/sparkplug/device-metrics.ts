@@ -5,14 +5,15 @@ import {
   QUALITY,
   type QualityCode,
 } from '@millwright/device-drivers/sparkplug';
-import type {
-  CatalogEntry,
-  DeviceSlug,
-  PointId,
-  PointNo,
-  PointSpec,
-  Sample,
-  Value,
+import {
+  type CatalogEntry,
+  type DescribedPoint,
+  type DeviceSlug,
+  describedPoint,
+  type PointId,
+  type PointNo,
+  type Sample,
+  type Value,
 } from '@millwright/protocol';
 import type { NumberedDevice } from '../devices/line-factory.ts';
 
@@ -50,7 +51,7 @@ export function slotsOf(
     no,
     alias: FIRST_POINT_ALIAS + no,
     type: TYPE_OF_KIND[catalog.entry(no)?.kind ?? 'float64'],
-    properties: propertiesOf(spec.points[point]),
+    properties: propertiesOf(describedPoint(spec, point)),
     sentValue: null,
     sentQuality: undefined,
   }));
@@ -111,14 +112,15 @@ function fits(type: DataTypeName, value: Exclude<Value, null>): boolean {
 }
 
 /** Under the names that hosts know: engineering unit and range, what it is, and whether it can be written. */
-function propertiesOf(point: PointSpec | undefined): Properties {
-  const range = point?.write?.range;
+function propertiesOf(point: DescribedPoint | undefined): Properties {
+  const write = point !== undefined && 'write' in point ? point.write : undefined;
+  const range = write?.range;
   return {
     ...(point?.unit === undefined ? {} : { engUnit: { type: 'String', value: point.unit } }),
     ...(range === undefined
       ? {}
       : { engLow: { type: 'Double', value: range[0] }, engHigh: { type: 'Double', value: range[1] } }),
     ...(point?.label === undefined ? {} : { documentation: { type: 'String', value: point.label } }),
-    readOnly: { type: 'Boolean', value: point?.write === undefined },
+    readOnly: { type: 'Boolean', value: write === undefined },
   };
 }
