@@ -90,10 +90,15 @@ export class AlarmRules {
     const turn = ++this.#turn;
     for (let row = 0; row < batch.length; row++) {
       const no = batch.point[row] as number;
-      for (const rule of own[no] ?? NONE) {
-        this.#judge(rule, rule.detector.judge(batch, row, rule.isRaised, nowMs));
+      const judged = own[no];
+      if (judged !== undefined) {
+        for (const rule of judged) {
+          this.#judge(rule, rule.detector.judge(batch, row, rule.isRaised, nowMs));
+        }
       }
-      for (const rule of readers[no] ?? NONE) {
+      const reading = readers[no];
+      if (reading === undefined) continue;
+      for (const rule of reading) {
         // Expressions see the newest values only: one look is enough.
         if (rule.turn === turn) continue;
         rule.turn = turn;
@@ -172,8 +177,6 @@ export class AlarmRules {
     };
   }
 }
-
-const NONE: readonly Rule[] = [];
 
 function add(index: (Rule[] | undefined)[], no: PointNo, rule: Rule): void {
   const rules = index[no] ?? [];
