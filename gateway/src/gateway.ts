@@ -17,6 +17,7 @@ import { alarmCommands } from './alarms/alarm-commands.ts';
 import type { ApiSources } from './api/sources.ts';
 import { readSiteRules } from './automations/read-site-rules.ts';
 import { Ballast } from './ballast.ts';
+import type { Bridges } from './broker/bridge/bridges.ts';
 import type { MqttBroker } from './broker/broker.ts';
 import type { LocalBrokerLink } from './broker/local-link.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
@@ -85,6 +86,7 @@ export class Gateway implements Lifecycle {
   /** What looks outwards, in the order it was started. */
   #windows: readonly Lifecycle[] = [];
   #publisher: Publisher | undefined;
+  #bridgeStats: () => ReturnType<Bridges['stats']> = () => [];
   #addresses: GatewayAddresses | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -232,6 +234,7 @@ export class Gateway implements Lifecycle {
       opcuaTrust: new OpcuaTrust({ stateDir }),
       ...(adoption === undefined ? {} : { pending: adoption.pending }),
       ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
+      bridges: { stats: () => this.#bridgeStats() },
       ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
     };
     const api = new LocalApi(
@@ -326,6 +329,7 @@ export class Gateway implements Lifecycle {
       },
       { bridges: config.bridges, gateway: config.name, folder: dirname(config.file) },
     );
+    this.#bridgeStats = () => bridges.stats();
     return [bridges];
   }
 

@@ -19,6 +19,7 @@ describe.skipIf(!hasMosquitto)(
     let mosquitto: Mosquitto;
     let proxy: TcpProxy;
     let gateway: ChildProcess | undefined;
+    let api = '';
     const clients: MqttClient[] = [];
 
     beforeEach(async () => {
@@ -79,7 +80,8 @@ bridges:
         if (child.exitCode !== null) throw new Error(printed);
         expect(existsSync(ready)).toBe(true);
       }, patience);
-      const { mqtt } = JSON.parse(readFileSync(ready, 'utf8')) as { mqtt: string };
+      const { mqtt, http } = JSON.parse(readFileSync(ready, 'utf8')) as { mqtt: string; http: string };
+      api = http;
       return Number(mqtt.split(':').at(-1));
     };
     const stop = async (signal: NodeJS.Signals) => {
@@ -204,6 +206,9 @@ bridges:
       proxy.weather = {};
       await vi.waitFor(() => expect(numbers(there.received).at(-1)).toBe(249), patience);
       expect(distinct(there.received)).toEqual(upTo(250).slice(150));
+      const metrics = await (await fetch(new URL('/metrics', api))).text();
+      expect(metrics).toContain('millwright_bridge_connected{bridge="plant"} 1');
+      expect(metrics).toContain('millwright_bridge_dropped_total{bridge="plant"} 150');
     });
   },
 );

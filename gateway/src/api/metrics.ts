@@ -47,6 +47,7 @@ export class Metrics {
     );
     this.#uplink(sources);
     this.#broker(sources);
+    this.#bridges(sources);
     this.#gauge('millwright_device_online', '1 while the device answers', () =>
       devices
         .statuses()
@@ -128,6 +129,43 @@ export class Metrics {
     this.#counter('millwright_rule_errors_total', 'Actions that failed', () => counts().errors);
   }
 
+  #bridges({ bridges }: ApiSources): void {
+    if (bridges === undefined) return;
+    type Bridge = ReturnType<typeof bridges.stats>[number];
+    const of = (read: (bridge: Bridge) => number) => () =>
+      bridges.stats().map((bridge) => ({ value: read(bridge), labels: { bridge: bridge.name } }));
+    this.#gauge(
+      'millwright_bridge_connected',
+      '1 while the other broker is connected',
+      of(({ connected }) => Number(connected)),
+    );
+    this.#gauge(
+      'millwright_bridge_queued_messages',
+      'Messages that wait for the other broker',
+      of(({ queued }) => queued),
+    );
+    this.#gauge(
+      'millwright_bridge_queued_bytes',
+      'Bytes of them',
+      of(({ queuedBytes }) => queuedBytes),
+    );
+    this.#counter(
+      'millwright_bridge_sent_total',
+      'Messages carried out',
+      of(({ sent }) => sent),
+    );
+    this.#counter(
+      'millwright_bridge_received_total',
+      'Messages carried in',
+      of(({ received }) => received),
+    );
+    this.#counter(
+      'millwright_bridge_dropped_total',
+      'Messages not carried',
+      of(({ dropped }) => dropped),
+    );
+  }
+
   #process(): void {
     this.#gauge('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss());
     this.#gauge('process_start_time_seconds', 'Start, epoch seconds', () => performance.timeOrigin / 1000);
@@ -181,6 +219,11 @@ const LABELS: Readonly<Record<string, string[]>> = {
   millwright_device_online: ['device', 'driver'],
   millwright_alarms_active: ['priority'],
   millwright_broker_offences_total: ['code'],
+  ...Object.fromEntries(
+    ['connected', 'queued_messages', 'queued_bytes', 'sent_total', 'received_total', 'dropped_total'].map(
+      (name) => [`millwright_bridge_${name}`, ['bridge']],
+    ),
+  ),
   millwright_event_loop_lag_seconds: ['quantile'],
 };
 

@@ -13,6 +13,7 @@ import type {
 import type { ActiveAlarm, AlarmName, AlarmView } from '../alarms/alarm-record.ts';
 import type { AlarmRequest } from '../alarms/alarm-request.ts';
 import type { RuleCounts, RuleView } from '../automations/rule-view.ts';
+import type { BridgeStats } from '../broker/bridge/bridge.ts';
 import type { BrokerStats } from '../broker/broker-stats.ts';
 import type { PendingDevices } from '../devices/pending-devices.ts';
 import type { JournalStats } from '../journal/journal.ts';
@@ -59,5 +60,7 @@ export interface ApiSources {
   readonly opcuaTrust?: Pick<OpcuaTrust, 'list' | 'trust' | 'remove' | 'import'>;
   /** Devices that were found and wait to be adopted. */
   readonly pending?: Pick<PendingDevices, 'list' | 'adopt' | 'dismiss' | 'refused'>;
+  /** Exchanges with other brokers. */
+  readonly bridges?: { stats(): readonly (BridgeStats & { readonly name: string })[] };
   readonly broker?: { stats(): BrokerStats; describeOpen(): string };
 }
