@@ -1,23 +1,17 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { DRIVER_MODULES } from '@millwright/device-drivers';
 import {
   type Clock,
   type DeviceSpec,
   describeError,
-  gatewayIdOf,
   type Lifecycle,
   type Logger,
   startAll,
   stopAll,
 } from '@millwright/protocol';
 import type { RuleSpec } from '@millwright/protocol/automation';
-import type { Host, HostIdentity } from '@millwright/protocol/node';
-import { Adoption } from './adopt/adoption.ts';
-import { alarmCommands } from './alarms/alarm-commands.ts';
-import type { ApiSources } from './api/sources.ts';
 import { readSiteRules } from './automations/read-site-rules.ts';
 import { Ballast } from './ballast.ts';
-import type { Bridges } from './broker/bridge/bridges.ts';
 import type { MqttBroker } from './broker/broker.ts';
 import type { LocalBrokerLink } from './broker/local-link.ts';
 import { type GatewayConfig, readGatewayConfig } from './config.ts';
@@ -27,15 +21,10 @@ import { DenoKvFile } from './journal/kv/deno-kv.ts';
 import type { Kv } from './journal/kv/kv.ts';
 import { openStore } from './journal/kv/open-store.ts';
 import { Lanes } from './lanes.ts';
-import { OpcuaTrust } from './opcua-server/opcua-trust.ts';
-import type { Publisher } from './publish/publisher.ts';
-import { ServiceEnvironment, ServiceNotifier } from './service/service-notifier.ts';
 import { readSite } from './site.ts';
 import { stateFiles } from './state-files.ts';
 import { lockState, type StateLock } from './state-lock.ts';
-import { hardware } from './uplink/hardware.ts';
-import type { GatewayFacts } from './uplink/ports.ts';
-import type { Uplink } from './uplink/uplink.ts';
+import { Windows } from './windows.ts';
 
 export interface GatewayDeps {
   readonly clock: Clock;
@@ -83,10 +72,7 @@ export class Gateway implements Lifecycle {
   #catalogCopy: Kv | undefined;
   #lanes: Lanes | undefined;
   #broker: { readonly broker: MqttBroker; readonly link: LocalBrokerLink } | undefined;
-  /** What looks outwards, in the order it was started. */
-  #windows: readonly Lifecycle[] = [];
-  #publisher: Publisher | undefined;
-  #bridgeStats: () => ReturnType<Bridges['stats']> = () => [];
+  #windows: Windows | undefined;
   #addresses: GatewayAddresses | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -211,163 +197,34 @@ export class Gateway implements Lifecycle {
 
   /** @returns the local API's address */
   async #openWindows(lanes: Lanes, options: { readonly signal?: AbortSignal }): Promise<string> {
-    const { clock, logger } = this.#deps;
-    const { config, stateDir, variables, pid, version } = this.#options;
-    const [{ loadOrCreateIdentity }, { LocalApi }] = await Promise.all([
-      import('@millwright/protocol/node/identity'),
-      import('./api/local-api.ts'),
-    ]);
-    const identity = await loadOrCreateIdentity(stateDir);
-    const facts: GatewayFacts = {
-      gateway: gatewayIdOf(identity.publicKey),
-      name: config.name,
-      site: config.site,
-      version,
-      startedAtMs: this.#startedAtMs,
-    };
-    const uplink = config.region && (await this.#uplink(lanes, identity, facts, config.region));
-    const adoption = this.#adoption(lanes);
-    const sources: ApiSources = {
-      ...{ facts, journal: lanes.journal, devices: lanes.devices, points: lanes.points },
-      ...{ alarms: lanes.alarms, commands: lanes.commands, events: lanes.recentEvents },
-      rules: { views: () => lanes.automations?.views() ?? [], counts: () => lanes.automations?.counts },
-      opcuaTrust: new OpcuaTrust({ stateDir }),
-      ...(adoption === undefined ? {} : { pending: adoption.pending }),
-      ...(this.#broker === undefined ? {} : { broker: this.#broker.broker }),
-      bridges: { stats: () => this.#bridgeStats() },
-      ...(uplink === undefined ? {} : { uplink: uplink.uplink }),
-    };
-    const api = new LocalApi(
-      { clock, logger: logger.child({ name: 'gateway:api' }), sources },
-      { ...config.http, tokenPath: this.#files.apiToken },
-    );
-    const notifier = new ServiceNotifier(
-      {
-        clock,
-        logger: logger.child({ name: 'gateway:service' }),
-        isHealthy: () => this.#stopping === undefined,
-      },
-      { environment: ServiceEnvironment.parse(variables), pid },
-    );
-    const windows = [
-      ...(uplink === undefined ? [] : [uplink.host, uplink.uplink]),
-      ...(adoption === undefined ? [] : [adoption]),
-      ...(await this.#publishing(lanes)),
-      ...(await this.#sparkplug(lanes, adoption)),
-      ...(await this.#opcuaServer(lanes)),
-      ...(await this.#bridges()),
-      ...[api, notifier],
-    ];
-    await startAll(windows, options);
-    this.#windows = windows;
-    await notifier.ready(`${lanes.devices.statuses().length} devices`);
-    return api.url ?? '';
-  }
-
-  #adoption(lanes: Lanes): Adoption | undefined {
-    const { clock, logger } = this.#deps;
-    if (this.#broker === undefined) return undefined;
-    const { link, broker } = this.#broker;
     const apply = async () => {
       const { started } = await lanes.apply(this.#adopted.withAdopted(this.#site));
-      this.#publisher?.refresh();
+      this.#windows?.refresh();
       await lanes.events.note('config.changed', `a device was adopted: ${started} lines started`);
     };
-    return new Adoption(
+    const windows = new Windows(
       {
-        ...{ clock, logger: logger.child({ name: 'gateway:adopt' }), link, broker },
-        adopted: this.#adopted,
+        ...{ clock: this.#deps.clock, logger: this.#deps.logger, lanes, broker: this.#broker },
+        ...{
+          kv: this.#stateStore,
+          files: this.#files,
+          startedAtMs: this.#startedAtMs,
+          adopted: this.#adopted,
+        },
         isConfigured: (id) => this.#site.some((spec) => spec.id === id),
-        apply: () => {
+        // One change of the devices at a time, whoever makes it.
+        applyAdopted: () => {
           const applied = this.#reloading.then(apply);
           this.#reloading = applied.catch(() => undefined);
           return applied;
         },
+        isHealthy: () => this.#stopping === undefined,
       },
-      this.#options.config.adopt,
+      this.#options,
     );
-  }
-
-  async #opcuaServer(lanes: Lanes): Promise<readonly Lifecycle[]> {
-    if (this.#options.config.opcuaServer === undefined) return [];
-    const { openOpcuaServer } = await import('./opcua-server/open-server.ts');
-    return openOpcuaServer({ ...this.#deps, lanes }, this.#options);
-  }
-
-  async #publishing(lanes: Lanes): Promise<readonly Lifecycle[]> {
-    const { clock, logger } = this.#deps;
-    const { publish, site, name } = this.#options.config;
-    const { json } = publish;
-    const broker = this.#broker;
-    if (json === false || lanes.news === undefined || broker === undefined) return [];
-    const { openPublisher } = await import('./publish/open-publisher.ts');
-    const { publisher, parts } = await openPublisher(
-      {
-        ...{ clock, logger: logger.child({ name: 'gateway:publish' }), news: lanes.news },
-        ...{ points: lanes.points, devices: lanes.devices },
-        commands: (command) => lanes.commands.handle(command),
-        names: { site, gateway: name, version: this.#options.version },
-        local: { link: broker.link, hasClients: () => broker.broker.stats().clients > 0 },
-        secret: (variable) => this.#options.variables[variable],
-      },
-      { ...publish, json },
-    );
-    this.#publisher = publisher;
-    return parts;
-  }
-
-  async #bridges(): Promise<readonly Lifecycle[]> {
-    const { clock, logger } = this.#deps;
-    const { config, variables } = this.#options;
-    if (config.bridges.length === 0 || this.#broker === undefined) return [];
-    const { Bridges } = await import('./broker/bridge/bridges.ts');
-    const bridges = new Bridges(
-      {
-        ...{ clock, logger: logger.child({ name: 'gateway:bridge' }), broker: this.#broker.broker },
-        file: new DenoKvFile(this.#files.bridges),
-        secret: (name) => variables[name],
-      },
-      { bridges: config.bridges, gateway: config.name, folder: dirname(config.file) },
-    );
-    this.#bridgeStats = () => bridges.stats();
-    return [bridges];
-  }
-
-  async #sparkplug(lanes: Lanes, adoption: Adoption | undefined): Promise<readonly Lifecycle[]> {
-    const { config, variables, version } = this.#options;
-    const logger = this.#deps.logger.child({ name: 'gateway:sparkplug' });
-    const link = this.#broker?.link;
-    const { openSparkplug } = await import('./sparkplug/open-sparkplug.ts');
-    const secret = (name: string) => variables[name];
-    const own = { clock: this.#deps.clock, logger, lanes, kv: this.#stateStore, link, secret };
-    return openSparkplug({ ...own, pending: adoption?.pending }, config, version);
-  }
-
-  async #uplink(
-    lanes: Lanes,
-    identity: HostIdentity,
-    facts: GatewayFacts,
-    region: NonNullable<GatewayConfig['region']>,
-  ): Promise<{ readonly host: Host; readonly uplink: Uplink }> {
-    const { clock } = this.#deps;
-    const logger = this.#deps.logger.child({ name: 'gateway:uplink' });
-    const [{ createHost }, { Uplink }, { tokenFile }] = await Promise.all([
-      import('@millwright/protocol/node'),
-      import('./uplink/uplink.ts'),
-      import('./uplink/enrolment.ts'),
-    ]);
-    const host = createHost({ identity, listen: [], clock, logger });
-    const uplink = new Uplink(
-      {
-        ...{ host, facts, clock, logger, hardware: hardware() },
-        ...{ journal: lanes.journal, catalog: lanes.catalog, devices: lanes.devices, live: lanes.live },
-        commands: (command) => lanes.commands.handle(command),
-        alarms: alarmCommands({ clock, register: lanes.alarms }),
-        readToken: tokenFile(region.tokenFile),
-      },
-      { stateDir: this.#options.stateDir, addresses: [region.address] },
-    );
-    return { host, uplink };
+    await windows.start(options);
+    this.#windows = windows;
+    return windows.http;
   }
 
   async #reload(): Promise<void> {
@@ -382,7 +239,7 @@ export class Gateway implements Lifecycle {
       const counts = await lanes.apply(this.#adopted.withAdopted(site));
       this.#site = site;
       await lanes.applyRules(rules);
-      this.#publisher?.refresh();
+      this.#windows?.refresh();
       if (needsRestart(config, fresh)) {
         logger.warn('devices are reloaded; what else has changed takes a restart of the gateway');
       }
@@ -418,7 +275,7 @@ export class Gateway implements Lifecycle {
       // Their driver goes before the broker: devices that are no longer listened to are not offline.
       ...(broker === undefined ? [] : [broker.broker, broker.link]),
       ...(lanes === undefined ? [] : [lanes]),
-      ...this.#windows,
+      ...(this.#windows === undefined ? [] : [this.#windows]),
     ]);
   }
 }
