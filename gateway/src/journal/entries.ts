@@ -41,7 +41,7 @@ export const Head = z.object({
   /** Write-ahead records are `walFrom … walTo − 1`. */
   walFrom: z.int(),
   walTo: z.int(),
-  /** Wall time of the last commit. */
+  /** Wall time up to which everything that came is on disk. */
   aliveMs: z.number(),
 });
 export type Head = z.infer<typeof Head>;

@@ -186,6 +186,27 @@ export function journalContract(create: () => Promise<JournalHarness>): void {
       });
     });
 
+    it('says from when on it lost what was not on disk, however lately it wrote something else', async () => {
+      journal.append(rows(0, 10));
+      await restart();
+      await harness.clock.advance(5000);
+      const firstLostMs = harness.clock.wallMs();
+      const waiting = new SampleBatch(1);
+      waiting.pushNumber(1 as PointNo, firstLostMs, firstLostMs, 4711);
+      journal.append(waiting);
+      await harness.clock.advance(100);
+      const { epoch } = journal;
+      await journal.release({ epoch, seq: 0 });
+      expect(journal.stats().pendingSamples).toBe(1);
+      const killed = journal;
+      journal = harness.open();
+      await journal.start();
+      const entries = await everything(journal);
+      expect(samplesOf(entries)).toEqual([]);
+      expect(entries.at(-1)).toMatchObject({ gap: { reason: 'gateway-down', fromMs: firstLostMs } });
+      await killed.stop();
+    });
+
     it('can be stopped before it was started, and both twice', async () => {
       const other = harness.open();
       await other.stop();

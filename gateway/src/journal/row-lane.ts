@@ -59,6 +59,11 @@ export class RowLane {
     return this.#queue.oldestPending;
   }
 
+  /** When the oldest row came, epoch ms, that is not on disk once the rows before number `settledTo` are. */
+  unsettledFromMs(settledTo: number): number | undefined {
+    return this.#queue.gatewayMsFrom(settledTo);
+  }
+
   /** Since when the oldest row waits for the disk. */
   get pendingSinceMs(): number | undefined {
     return this.#pendingSinceMs;

@@ -75,6 +75,15 @@ export class RowQueue {
     return this.#appended;
   }
 
+  /** When the first row came, epoch ms, that is neither durable nor before number `from`; undefined when there is none. */
+  gatewayMsFrom(from: number): number | undefined {
+    const first = Math.max(from, this.#durable);
+    for (const { start, rows } of this.#chunks) {
+      if (start + rows.length > first) return rows.tGatewayMs[Math.max(0, first - start)];
+    }
+    return undefined;
+  }
+
   append(batch: SampleBatch): void {
     for (let from = 0; from < batch.length; ) {
       const chunk = this.#tail();

@@ -34,6 +34,8 @@ interface WaitingNote {
 /** A commit on its way, and what is true once it went through. */
 interface Step {
   readonly commit: Commit;
+  /** Rows before this number are on disk once it went through. */
+  readonly settledTo: number;
   readonly done: () => void;
   /** Events it carries, in case it has to be given up. */
   readonly notes: readonly WaitingNote[];
@@ -157,7 +159,7 @@ export class JournalWriter {
   #take({ kv, head, commit }: Opened): void {
     this.#kv = kv;
     this.#head = head;
-    this.#step = { commit, done: () => undefined, notes: [] };
+    this.#step = { commit, settledTo: 0, done: () => undefined, notes: [] };
   }
 
   #kick(): void {
@@ -192,7 +194,10 @@ export class JournalWriter {
   }
 
   async #carryOut(kv: Kv, before: Head, step: Step): Promise<void> {
-    await kv.commit(step.commit.mutations(this.#deps.clock.wallMs()));
+    // A crash loses what is still waiting then: the gap it leaves begins there, not at the last commit.
+    const nowMs = this.#deps.clock.wallMs();
+    const recordedToMs = Math.min(nowMs, this.#lane.unsettledFromMs(step.settledTo) ?? nowMs);
+    await kv.commit(step.commit.mutations(recordedToMs));
     this.#step = undefined;
     this.#head = step.commit.head;
     this.#lastCommitMs = this.#deps.clock.monotonicMs();
@@ -217,7 +222,7 @@ export class JournalWriter {
       return undefined;
     }
     this.#isDropping = false;
-    return { commit, done: () => undefined, notes: [] };
+    return { commit, settledTo: 0, done: () => undefined, notes: [] };
   }
 
   async #roomStep(kv: Kv, head: Head): Promise<Step | undefined> {
@@ -232,7 +237,7 @@ export class JournalWriter {
     const done = () => {
       this.droppedSamples += dropped.samples;
     };
-    return { commit: dropped.commit, done, notes: [] };
+    return { commit: dropped.commit, settledTo: 0, done, notes: [] };
   }
 
   async #dataStep(head: Head): Promise<Step | undefined> {
@@ -258,7 +263,7 @@ export class JournalWriter {
       this.#timeEventSeal(head, commit.head, nowMs);
       for (const { resolve, seq } of notes) resolve({ epoch: head.epoch, seq });
     };
-    return { commit, done, notes };
+    return { commit, settledTo: filled.settledTo ?? 0, done, notes };
   }
 
   #addNotes(commit: Commit): (WaitingNote & { readonly seq: number })[] {
