@@ -76,7 +76,7 @@ export async function recordHost(broker: TestBroker): Promise<HostRecord> {
   const data = (seq: number, value: number) =>
     edge.send('spBv1.0/plant/DDATA/line/press', {
       seq,
-      metrics: [{ alias: 1, type: 'Double', value, timestamp: seen.clock.wallMs() } as unknown as PeerMetric],
+      metrics: [{ alias: 1, type: 'Double', value, timestamp: seen.clock.wallMs() }],
     });
   const bdSeq: PeerMetric = { name: 'bdSeq', type: 'Int64', value: 7 };
   const birth = async () => {
